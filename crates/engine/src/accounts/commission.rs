@@ -31,15 +31,6 @@ pub enum CommissionPaid {
     Nothing,
 }
 
-/// A pay-out that is asked for.
-struct PayOut {
-    account: AccountId,
-    environment: Environment,
-    currency: Currency,
-    /// Who asks for it, for the journal's note.
-    by: String,
-}
-
 impl Engine {
     /// Pays an account's whole commission out to its wallet, unless that was done today. Refuses an
     /// account without such a wallet, and a blank name.
@@ -50,9 +41,8 @@ impl Engine {
         environment: Environment,
         currency: Currency,
     ) -> Result<CommissionPaid, StaffRefused> {
-        let by = permit.by("Say who pays it out.")?.to_owned();
-        let due = PayOut { account, environment, currency, by };
-        self.pay_out(&permit, due).await
+        let by = permit.by("Say who pays it out.")?;
+        self.pay_out(&permit, account, environment, currency, by).await
     }
 
     /// Pays the caller's whole commission in a currency out to its wallet, unless that was done
@@ -64,23 +54,25 @@ impl Engine {
         currency: Currency,
     ) -> Result<CommissionPaid, StaffRefused> {
         let (account, environment) = (caller.account, caller.environment);
-        let due = PayOut { account, environment, currency, by: permit.maker() };
-        self.pay_out(&permit, due).await
+        self.pay_out(&permit, account, environment, currency, &permit.maker()).await
     }
 
+    /// `by`: who asks for it, for the journal's note.
     async fn pay_out<A: Permitted>(
         &self,
         permit: &Permit<A>,
-        due: PayOut,
+        account: AccountId,
+        environment: Environment,
+        currency: Currency,
+        by: &str,
     ) -> Result<CommissionPaid, StaffRefused> {
-        let PayOut { account, environment, currency, by } = due;
         let wallets = self.or_unavailable(self.inner.store.wallets(account))?;
         let is_asked = |wallet: &&store::Wallet| {
             wallet.environment == environment && wallet.available.currency() == currency
         };
         let amount = wallets.iter().find(is_asked).ok_or(NoWallet)?.commission;
         let Some(posting) =
-            self.commission_posting(&DueCommission { account, environment, amount }, &by)
+            self.commission_posting(&DueCommission { account, environment, amount }, by)
         else {
             return Ok(CommissionPaid::Nothing);
         };

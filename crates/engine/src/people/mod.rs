@@ -19,7 +19,7 @@ mod token;
 
 pub use log_in::{AccessToken, LogInForm};
 pub use manage::{PushDevice, UserView};
-pub(crate) use pages::letters::{Letters, SwitchedOff};
+pub(crate) use pages::letters::Letters;
 pub use pages::{
     FactorOffer, Invitation, Invite, JoinForm, KeptForm, LogInStep, MerchantForm, PersonCookie,
     PersonLogIn, PersonSession,

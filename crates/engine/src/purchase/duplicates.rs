@@ -8,30 +8,18 @@
 //! keeps money right.
 
 use super::PurchaseRequest;
+use crate::rate::CallerKey;
 use crate::{Engine, limits};
 use domain::refusal::{BuyRefused, PossibleDuplicate};
-use domain::{
-    AccountId, DuplicatePolicy, Environment, Purchase, ReferenceKey, ReferenceScope, State,
-};
+use domain::{DuplicatePolicy, Money, Purchase, PurchaseKey, ReferenceKey, ReferenceScope, State};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 use store::Fault;
 
-/// What makes two sales the same.
-#[derive(Hash)]
-struct SoldThing<'s> {
-    account: AccountId,
-    environment: Environment,
-    operator: &'s str,
-    recipient: &'s str,
-    /// In minor units; an operator sells in one currency.
-    amount: i64,
-}
-
-/// A [`SoldThing`] in 16 bytes: two hashes, keyed by chance at the start, which two different sales
-/// share no more often than two UUIDs meet.
+/// What makes two sales the same, in 16 bytes: two hashes, keyed by chance at the start, which two
+/// different sales share no more often than two UUIDs meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct SaleKey([u64; 2]);
 
@@ -51,8 +39,10 @@ pub(crate) struct RecentSales {
 }
 
 impl RecentSales {
-    fn key(&self, thing: &SoldThing<'_>) -> SaleKey {
-        SaleKey(self.hashers.each_ref().map(|hasher| hasher.hash_one(thing)))
+    /// Two sales of one seller are the same by these. An operator sells in one currency.
+    fn key(&self, of: CallerKey, operator: &str, recipient: &str, amount: Money) -> SaleKey {
+        let sold = (of, operator, recipient, amount.minor());
+        SaleKey(self.hashers.each_ref().map(|hasher| hasher.hash_one(sold)))
     }
 }
 
@@ -91,7 +81,8 @@ impl Engine {
         }
         self.read_sales().await;
         let now = self.monotonic();
-        let key = self.inner.sales.key(&SoldThing::of(request));
+        let PurchaseRequest { caller, operator, recipient, amount, .. } = request;
+        let key = self.inner.sales.key(caller.rate_key(), operator, recipient, *amount);
         let (scope, reference) = (request.scope, request.reference.clone());
         let before =
             self.inner.sales.window.lock().note(key, Sale { scope, reference, at: now }, now);
@@ -176,7 +167,10 @@ impl Engine {
         let mut window = self.inner.sales.window.lock();
         for purchase in latest.into_iter().rev().filter(|p| may_be_delivered(p.state)) {
             let age = self.elapsed_since(purchase.opened_at);
-            let key = self.inner.sales.key(&SoldThing::of_purchase(&purchase));
+            let Purchase { operator, recipient, amount, .. } = &purchase;
+            let PurchaseKey { account, environment, .. } = purchase.key;
+            let of = CallerKey { account, environment };
+            let key = self.inner.sales.key(of, operator, recipient, *amount);
             let at = now.saturating_sub(age);
             let sale = Sale { scope: purchase.scope, reference: purchase.reference, at };
             // One that is known may be an older one with the same key.
@@ -218,27 +212,5 @@ impl Window {
         }
         self.order.push_back((sale.at, key));
         self.sales.insert(key, sale).filter(|before| !is_over(before.at))
-    }
-}
-
-impl<'s> SoldThing<'s> {
-    fn of(request: &'s PurchaseRequest) -> SoldThing<'s> {
-        SoldThing {
-            account: request.caller.account,
-            environment: request.caller.environment,
-            operator: &request.operator,
-            recipient: &request.recipient,
-            amount: request.amount.minor(),
-        }
-    }
-
-    fn of_purchase(purchase: &'s Purchase) -> SoldThing<'s> {
-        SoldThing {
-            account: purchase.key.account,
-            environment: purchase.key.environment,
-            operator: &purchase.operator,
-            recipient: &purchase.recipient,
-            amount: purchase.amount.minor(),
-        }
     }
 }

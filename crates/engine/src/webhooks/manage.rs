@@ -5,7 +5,7 @@
 
 use super::signature::{self, Secrets};
 use crate::access::Changed;
-use crate::people::{Letters, SwitchedOff};
+use crate::people::Letters;
 use crate::refusals::{field_error, not_possible, refuse_if_any};
 use crate::{Engine, Permit};
 use domain::refusal::{
@@ -304,11 +304,10 @@ impl Engine {
         });
         let host = host_of(&address.url);
         for user in users.into_iter().filter(|user| user.is_active) {
-            let off = SwitchedOff { environment, host: &host, why };
             let letters = Letters::of(&user.language);
             // An address that nobody can log in with has its login's number behind it.
             if !user.email.contains(' ') {
-                self.send_mail(letters.switched_off(user.email, off));
+                self.send_mail(letters.switched_off(user.email, environment, &host, why));
             }
         }
         tracing::warn!(

@@ -5,17 +5,12 @@
 
 use super::intervals::next_batch;
 use crate::{Engine, limits};
-use domain::Exchange;
 use store::{KeepExchanges, PruneExchanges};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 impl Engine {
-    pub(super) async fn keep_exchanges(
-        self,
-        mut exchanges: mpsc::Receiver<Exchange>,
-        stop: CancellationToken,
-    ) {
+    pub(super) async fn keep_exchanges(self, stop: CancellationToken) {
+        let Some(mut exchanges) = self.inner.exchanges.lock().take() else { return };
         let most = limits::EXCHANGES_AT_ONCE;
         while let Some(batch) = next_batch(&mut exchanges, most, &stop).await {
             let count = batch.len();

@@ -75,14 +75,8 @@ impl Engine {
         loops.spawn(self.clone().prune_requests(stop.clone()));
         loops.spawn(self.clone().fill_lists(stop.clone()));
         loops.spawn(self.clone().keep_requests(stop.clone()));
-        let exchanges = self.inner.exchanges.lock().take();
-        if let Some(exchanges) = exchanges {
-            loops.spawn(self.clone().keep_exchanges(exchanges, stop.clone()));
-        }
-        let updates = self.inner.updates.lock().take();
-        if let Some(updates) = updates {
-            loops.spawn(self.clone().apply_updates(updates, stop.clone()));
-        }
+        loops.spawn(self.clone().keep_exchanges(stop.clone()));
+        loops.spawn(self.clone().apply_updates(stop.clone()));
         Ok(Workers { engine: self.clone(), stop, loops })
     }
 }

@@ -12,16 +12,12 @@ use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::time::Duration;
 use store::Fault;
-use tokio::sync::mpsc;
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 
 impl Engine {
-    pub(super) async fn apply_updates(
-        self,
-        mut updates: mpsc::Receiver<StatusUpdate>,
-        stop: CancellationToken,
-    ) {
+    pub(super) async fn apply_updates(self, stop: CancellationToken) {
+        let Some(mut updates) = self.inner.updates.lock().take() else { return };
         let mut waiting = Waiting::new();
         loop {
             let update = tokio::select! {

@@ -159,8 +159,8 @@ impl Letters {
     }
 
     /// Webhooks no longer go to an address: it has failed for long, or took itself off the list.
-    pub(crate) fn switched_off(self, to: String, off: SwitchedOff<'_>) -> Mail {
-        let SwitchedOff { environment, host, why } = off;
+    /// `environment`: `sandbox`, `live`; `why` as it is stored, in English.
+    pub(crate) fn switched_off(self, to: String, environment: &str, host: &str, why: &str) -> Mail {
         let (subject, text) = match self {
             Letters::English => (
                 format!("Webhooks to {host} are switched off"),
@@ -186,17 +186,6 @@ impl Letters {
     }
 }
 
-/// An address that webhooks no longer go to.
-#[derive(Clone, Copy)]
-pub(crate) struct SwitchedOff<'a> {
-    /// `sandbox`, `live`.
-    pub(crate) environment: &'a str,
-    /// The address's host.
-    pub(crate) host: &'a str,
-    /// As it is stored, in English.
-    pub(crate) why: &'a str,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,9 +205,8 @@ mod tests {
 
     #[test]
     fn an_address_that_is_switched_off_is_named_in_every_language() {
-        let off = SwitchedOff { environment: "live", host: "a.example", why: "it fails" };
         for letters in [Letters::English, Letters::Bangla] {
-            let mail = letters.switched_off("a@b.co".to_owned(), off);
+            let mail = letters.switched_off("a@b.co".to_owned(), "live", "a.example", "it fails");
             assert!(mail.subject.contains("a.example"), "{mail:?}");
             for word in ["live", "a.example", "it fails", "30"] {
                 let latin = mail.text.replace("৩০", "30");
