@@ -56,8 +56,8 @@ pub use people::{
     EnteredCode, ForgetDevice, GivePassword, JoinAccount, JoinDone, ListedSession, LogOut, Login,
     LoginDone, MailCode, MailCodePurpose, NewDevice, NewSession, OfferCode, OfferFactor,
     OfferMailCode, OpenMerchant, PendingSignUp, ProveSession, RemoveFactor, ResetPassword,
-    SecondFactor, Session, SessionHolder, SetActive, SetLanguage, SetPassword, SetRole, SignUp,
-    UseFactor, UserHolder, WithdrawMailCode,
+    SecondFactor, Session, SessionHolder, SetActive, SetPassword, SetRole, SignUp, UseFactor,
+    UserHolder, WithdrawMailCode,
 };
 pub use plans::{ListPlan, list_plans};
 pub use purchases::{

@@ -238,13 +238,6 @@ fn opened(vault: &Vault, row: &StoredUpstream) -> Result<BTreeMap<String, String
 }
 
 impl Engine {
-    /// Reads the stored upstreams again and swaps them in.
-    pub(crate) fn reload_upstreams(&self) -> Result<(), store::Fault> {
-        let rows = self.inner.store.upstreams()?;
-        self.inner.upstreams.load(rows, &self.inner.vault);
-        Ok(())
-    }
-
     /// An upstream that may get orders of this environment, paused or not.
     pub(crate) fn upstream_in(
         &self,

@@ -11,8 +11,8 @@ mod write;
 pub(crate) use find::{by_email, by_id, devices_of, every, known_device, of_account, session};
 pub use pages::{
     ConfirmEmail, ConfirmFactor, JoinAccount, JoinDone, ListedSession, MailCode, MailCodePurpose,
-    OfferFactor, OfferMailCode, OpenMerchant, ProveSession, RemoveFactor, SecondFactor,
-    SetLanguage, SetRole, UseFactor, WithdrawMailCode,
+    OfferFactor, OfferMailCode, OpenMerchant, ProveSession, RemoveFactor, SecondFactor, SetRole,
+    UseFactor, WithdrawMailCode,
 };
 pub(crate) use pages::{factor_of, invitations, open_sessions, recovery_left};
 pub use write::{

@@ -130,15 +130,6 @@ pub struct SetRole {
     pub at: Timestamp,
 }
 
-/// Sets the language of a login's pages and mails.
-#[derive(Clone, Debug)]
-pub struct SetLanguage {
-    /// The login.
-    pub user: UserId,
-    /// `en`, `bn`.
-    pub language: String,
-}
-
 /// Notes that a session has shown its second factor, or its password where there is none.
 #[derive(Clone, Copy, Debug)]
 pub struct ProveSession {
@@ -231,10 +222,6 @@ unrefused!(SetRole, LoginDone, |change, tx| {
     )?;
     write::end_if(tx.sql, set, change.user, change.at)
 });
-
-unrefused!(SetLanguage, (), |change, tx| tx
-    .sql
-    .run("UPDATE users SET language = $1 WHERE id = $2", &values![&change.language, change.user]));
 
 unrefused!(ProveSession, (), |change, tx| tx.sql.run(
     "UPDATE sessions SET proved_at = $1 WHERE id = $2 AND revoked_at IS NULL",
