@@ -89,8 +89,7 @@ impl Engine {
     /// Quotes are free, and each uses up a reference: their number a minute is limited.
     fn count_quote(&self, caller: &Caller) -> Result<(), QuoteRefused> {
         let account = self.account(caller.account)?.ok_or(NoWallet)?;
-        let plan = account.subscription.filter(|s| s.until > self.now()).map(|s| s.plan);
-        let limit = plan.map_or(limits::QUOTES_A_MINUTE, Plan::per_minute);
+        let limit = account.plan_at(self.now()).map_or(limits::QUOTES_A_MINUTE, Plan::per_minute);
         let counted = self.inner.quotes.take(caller.rate_key(), limit, self.monotonic());
         counted.or_refuse()?;
         Ok(())

@@ -121,6 +121,7 @@ impl Engine {
         let revise = self.recorded(permit, revise, changed, |is_revised| *is_revised);
         Ok(self.or_unavailable(self.commit(permit, revise).await)?)
     }
+
     /// Refuses a change that [`Engine::change_catalog`] would refuse now; changes nothing.
     pub fn check_catalog(&self, change: &CatalogChange) -> Result<(), StaffRefused> {
         self.or_unavailable(self.reload())?;

@@ -391,7 +391,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Refuses settings of which no connector can be made.
     /// Refuses settings of which no connector can be made, and what a connector of this kind cannot
     /// use.
     fn check_connector(
