@@ -6,6 +6,7 @@
 //! this crate.
 
 /// The words that the variants of an enum are stored and shown as.
+#[macro_export]
 macro_rules! codes {
     ($name:ident { $($variant:ident => $code:literal,)+ }) => {
         impl $name {

@@ -182,21 +182,11 @@ pub enum Audience {
     Admin,
 }
 
-impl Audience {
-    /// As stored: `api`, `dashboard`, `admin`.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Audience::Api => "api",
-            Audience::Dashboard => "dashboard",
-            Audience::Admin => "admin",
-        }
-    }
-
-    /// Reads [`Audience::code`].
-    pub fn from_code(code: &str) -> Option<Audience> {
-        [Audience::Api, Audience::Dashboard, Audience::Admin]
-            .into_iter()
-            .find(|audience| audience.code() == code)
+domain::codes! {
+    Audience {
+        Api => "api",
+        Dashboard => "dashboard",
+        Admin => "admin",
     }
 }
 

@@ -28,14 +28,11 @@ pub enum MailCodePurpose {
     FirstOwner,
 }
 
-impl MailCodePurpose {
-    /// As stored: `confirm`, `join`, `first_owner`.
-    pub const fn code(self) -> &'static str {
-        match self {
-            MailCodePurpose::Confirm => "confirm",
-            MailCodePurpose::Join => "join",
-            MailCodePurpose::FirstOwner => "first_owner",
-        }
+domain::codes! {
+    MailCodePurpose {
+        Confirm => "confirm",
+        Join => "join",
+        FirstOwner => "first_owner",
     }
 }
 
