@@ -3,9 +3,9 @@
 //! A purchase, a quote and a step of a worker have records of their own. Invariant: rows are only
 //! added.
 
-use crate::backend::{Row, Sql, all, values};
+use crate::backend::{Sql, all, columns, from_row, values};
 use crate::commit::{Commit, CommitNeeds, Tx};
-use crate::fault::{Fault, Result};
+use crate::fault::Result;
 use domain::{Act, Timestamp};
 
 /// One act of a person, or of somebody on the command line.
@@ -24,6 +24,8 @@ pub struct ActRecord {
     /// What it is after, as JSON; none: it is gone, or only an event.
     pub after: Option<String>,
 }
+
+columns!(ActRecord: at, done_by, act, object, before, after);
 
 /// A change together with the record of the act that it is.
 pub struct Recorded<C: Commit> {
@@ -86,18 +88,7 @@ pub(crate) fn latest(
     limit: u32,
 ) -> Result<Vec<ActRecord>> {
     match object {
-        Some(object) => all(sql, OF_OBJECT, &values![object, limit], record),
-        None => all(sql, LATEST, &values![limit], record),
+        Some(object) => all(sql, OF_OBJECT, &values![object, limit], from_row),
+        None => all(sql, LATEST, &values![limit], from_row),
     }
-}
-
-fn record(row: &dyn Row) -> Result<ActRecord> {
-    Ok(ActRecord {
-        at: Timestamp(row.int(0)?),
-        done_by: row.text(1)?.to_owned(),
-        act: Act::from_code(row.text(2)?).ok_or_else(|| Fault::corrupt("an act"))?,
-        object: row.text(3)?.to_owned(),
-        before: row.opt_text(4)?.map(str::to_owned),
-        after: row.opt_text(5)?.map(str::to_owned),
-    })
 }

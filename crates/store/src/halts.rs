@@ -2,7 +2,7 @@
 //!
 //! Not here: what a halted installation still does (the engine's).
 
-use crate::backend::{Sql, first, values};
+use crate::backend::{Sql, columns, first, from_row, values};
 use crate::catalog::notify_nodes;
 use crate::commit::unrefused;
 use crate::fault::Result;
@@ -40,14 +40,13 @@ pub struct Halt {
     pub since: Timestamp,
 }
 
+columns!(Halt: why, since);
+
 /// The halt in force; `None` while purchases are sent upstream.
 pub(crate) fn current(sql: &mut dyn Sql) -> Result<Option<Halt>> {
-    first(
-        sql,
-        "SELECT why, begun_at FROM halts WHERE ended_at IS NULL ORDER BY seq DESC LIMIT 1",
-        &[],
-        |row| Ok(Halt { why: row.text(0)?.to_owned(), since: Timestamp(row.int(1)?) }),
-    )
+    let current =
+        "SELECT why, begun_at FROM halts WHERE ended_at IS NULL ORDER BY seq DESC LIMIT 1";
+    first(sql, current, &[], from_row)
 }
 
 unrefused!(BeginHalt, (), |change, tx| {

@@ -5,7 +5,7 @@
 //! day on which the number was taken. Invariant: days ascend with numbers, so a number tells its
 //! day.
 
-use crate::backend::{Sql, first, values};
+use crate::backend::{Sql, first, number, values};
 use crate::commit::unrefused;
 use crate::fault::{Fault, Result};
 use domain::{Day, PurchaseId, PurchaseNumber, Sequence, Timestamp};
@@ -39,8 +39,7 @@ unrefused!(TakeNumbers, TakenNumbers, |change, tx| {
     if counted != 1 {
         return Err(Fault::corrupt(format!("there is no sequence {name}")));
     }
-    let last = "SELECT last FROM sequences WHERE name = $1";
-    let last = first(tx.sql, last, &values![name], |row| row.int(0))?.unwrap_or(0);
+    let last = number(tx.sql, "SELECT last FROM sequences WHERE name = $1", &values![name])?;
     let first_number = last + 1 - i64::from(count);
     let day = match of {
         Sequence::Purchase => begin_day(tx.sql, Day::of(at), first_number)?,
@@ -56,8 +55,7 @@ unrefused!(TakeNumbers, TakenNumbers, |change, tx| {
 
 /// The day that purchases from this number on belong to: never an earlier one than before.
 fn begin_day(sql: &mut dyn Sql, today: Day, first_number: i64) -> Result<Day> {
-    let last = "SELECT coalesce(max(day), 0) FROM purchase_days";
-    let last = first(sql, last, &[], |row| row.int(0))?.unwrap_or(0);
+    let last = number(sql, "SELECT coalesce(max(day), 0) FROM purchase_days", &[])?;
     if last >= today.0 {
         return Ok(Day(last));
     }

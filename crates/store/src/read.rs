@@ -2,17 +2,19 @@
 //!
 //! Invariant: a word that this program does not write is reported as corruption, never guessed at.
 
-use crate::backend::Row;
+use crate::backend::{Columns, FromRow, Row, columns, from_row, stored_as};
 use crate::catalog::FieldRow;
 use crate::fault::{Fault, Result};
 use domain::ids::KeyId;
 use domain::{
-    Account, AccountId, AllowList, AmountRange, BillFormat, Category, CategoryId, Country,
-    Currency, Decider, Details, DuplicatePolicy, Environment, Field, Key, KeyScope, KeyScopes,
-    Kind, Money, Numbering, OfferForm, Operator, Part, Plan, PlanKind, PriceComponent, PriceRule,
-    Pricing, Product, ProductId, Purchase, PurchaseId, PurchaseKey, ReceiptLine, ReferenceScope,
-    Role, Route, Service, ServiceType, State, Subscription, Timestamp, UpstreamCode,
+    Account, AccountId, Act, AllowList, AmountRange, BillFormat, Category, Country, Currency,
+    Decider, Details, DuplicatePolicy, Environment, Field, Key, KeyScope, KeyScopes, Kind, Money,
+    Numbering, OfferForm, Operator, Part, Plan, PlanKind, PriceComponent, PriceRule, Pricing,
+    Product, Purchase, PurchaseKey, ReceiptLine, ReferenceScope, Role, Route, Service, ServiceType,
+    State, Subscription, SuccessEvent, Timestamp, UpstreamCode,
 };
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 pub(crate) fn parse<T>(what: &str, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T> {
     read(text).ok_or_else(|| Fault::corrupt(format!("{what} {text:?}")))
@@ -38,8 +40,45 @@ pub(crate) fn state(text: &str) -> Result<State> {
     parse("state", text, State::from_code)
 }
 
-pub(crate) fn list(json: &str) -> Result<Vec<String>> {
-    serde_json::from_str(json).map_err(|error| Fault::corrupt(format!("list {json:?}: {error}")))
+/// How a column is read that has one of a type's codes.
+macro_rules! words {
+    ($($type:ident $what:literal),+ $(,)?) => {
+        $crate::backend::stored_as! { text, opt_text:
+            $($type, code => $crate::read::parse($what, code, $type::from_code);)+
+        }
+    };
+}
+pub(crate) use words;
+
+words!(
+    Act "act",
+    Currency "currency",
+    Environment "environment",
+    Kind "kind",
+    OfferForm "offer form",
+    PlanKind "plan",
+    PriceComponent "charge",
+    State "state",
+    SuccessEvent "success event",
+);
+
+stored_as! { text, opt_text:
+    BillFormat, text => parse("bill format", text, BillFormat::new);
+    Service, slug => parse("service", slug, Service::from_slug);
+}
+
+fn from_json<T: DeserializeOwned>(json: &str) -> Result<T> {
+    serde_json::from_str(json).map_err(|error| Fault::corrupt(format!("JSON {json:?}: {error}")))
+}
+
+/// A column that has JSON.
+pub(crate) fn json<T: DeserializeOwned>(columns: &mut Columns<'_>) -> Result<T> {
+    from_json(columns.next(|row, column| row.text(column))?)
+}
+
+/// The other way round: what a column has that [`json`] reads.
+pub(crate) fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Fault::corrupt(error.to_string()))
 }
 
 fn time(micros: Option<i64>) -> Option<Timestamp> {
@@ -103,11 +142,7 @@ pub(crate) fn purchase(row: &dyn Row) -> Result<Purchase> {
 
 /// The first three columns: the purchase's id, account and environment.
 pub(crate) fn purchase_key(row: &dyn Row) -> Result<PurchaseKey> {
-    Ok(PurchaseKey {
-        id: PurchaseId(row.int(0)?),
-        account: AccountId(row.int(1)?),
-        environment: environment(row.text(2)?)?,
-    })
+    from_row(row)
 }
 
 /// id, role, name, is_active, plan, per_minute, subscribed_until, opened_at, approved_at,
@@ -136,129 +171,75 @@ pub(crate) fn account(row: &dyn Row) -> Result<Account> {
     })
 }
 
-/// id, account_id, environment, open_key, secret_digest, secret_tail, allow_list, revoked_at
-pub(crate) fn key(row: &dyn Row) -> Result<Key> {
-    let lines = list(row.text(6)?)?;
-    let allow_list = AllowList::parse(lines.iter().map(String::as_str))
-        .map_err(|bad| Fault::corrupt(format!("range {}", bad.0)))?;
-    Ok(Key {
-        id: KeyId(row.int(0)?),
-        account: AccountId(row.int(1)?),
-        environment: environment(row.text(2)?)?,
-        open_key: row.text(3)?.to_owned(),
-        secret_digest: row.bytes(4)?.try_into().map_err(|_| Fault::corrupt("a secret's digest"))?,
-        secret_tail: row.text(5)?.to_owned(),
-        allow_list,
-        revoked_at: time(row.opt_int(7)?),
-        scopes: scopes(row.opt_text(8)?)?,
-        expires_at: time(row.opt_int(9)?),
-        made_by: row.opt_text(10)?.map(str::to_owned),
-    })
+columns! {
+    Key: id, account, environment, open_key, secret_digest, secret_tail, allow_list by allow_list,
+    revoked_at, scopes by scopes, expires_at, made_by
+}
+
+fn allow_list(columns: &mut Columns<'_>) -> Result<AllowList> {
+    let lines: Vec<String> = json(columns)?;
+    AllowList::parse(lines.iter().map(String::as_str))
+        .map_err(|bad| Fault::corrupt(format!("range {}", bad.0)))
 }
 
 /// A JSON list of codes; none: all.
-fn scopes(stored: Option<&str>) -> Result<KeyScopes> {
+fn scopes(columns: &mut Columns<'_>) -> Result<KeyScopes> {
+    let stored = columns.next(|row, column| row.opt_text(column))?;
     let Some(json) = stored else { return Ok(KeyScopes::ALL) };
     let read = |code: &String| {
         KeyScope::from_code(code).ok_or_else(|| Fault::corrupt(format!("the scope {code}")))
     };
-    let scopes = list(json)?.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let codes: Vec<String> = from_json(json)?;
+    let scopes = codes.iter().map(read).collect::<Result<Vec<_>>>()?;
     match scopes.is_empty() {
         true => Err(Fault::corrupt("a key pair without scopes")),
         false => Ok(KeyScopes::of(scopes)),
     }
 }
 
-/// code, name, currency, calling_code, trunk, length, begins
-pub(crate) fn country(row: &dyn Row) -> Result<Country> {
-    Ok(Country {
-        code: row.text(0)?.to_owned(),
-        name: row.text(1)?.to_owned(),
-        currency: currency(row.text(2)?)?,
-        numbering: Numbering {
-            calling_code: row.text(3)?.to_owned(),
-            trunk: row.text(4)?.to_owned(),
-            length: usize::try_from(row.int(5)?)
-                .map_err(|_| Fault::corrupt("a number's length"))?,
-            begins: row.text(6)?.to_owned(),
-        },
-    })
+columns!(Country: code, name, currency, numbering);
+columns!(Numbering: calling_code, trunk, length, begins);
+
+/// The least and the most, each with its currency.
+impl FromRow for Option<AmountRange> {
+    fn read(columns: &mut Columns<'_>) -> Result<Option<AmountRange>> {
+        let (min, max): (Option<Money>, Option<Money>) = FromRow::read(columns)?;
+        Ok(min.zip(max).map(|(min, max)| AmountRange { min, max }))
+    }
 }
 
-/// The operator's columns, then its country's currency.
-pub(crate) fn operator(row: &dyn Row) -> Result<Operator> {
-    let currency = currency(row.text(14)?)?;
-    let limits = |least, most| -> Result<Option<AmountRange>> {
-        let pair = row.opt_int(least)?.zip(row.opt_int(most)?);
-        Ok(pair.map(|(least, most)| AmountRange {
-            min: Money::new(least, currency),
-            max: Money::new(most, currency),
-        }))
-    };
-    Ok(Operator {
-        id: row.int(0)?,
-        code: row.text(1)?.to_owned(),
-        aliases: list(row.text(2)?)?,
-        name: row.text(3)?.to_owned(),
-        country: row.text(4)?.to_owned(),
-        service: parse("service", row.text(5)?, Service::from_slug)?,
-        logo: row.text(6)?.to_owned(),
-        prefixes: list(row.text(7)?)?,
-        prepaid: limits(8, 9)?,
-        postpaid: limits(10, 11)?,
-        offers: parse_opt("offer form", row.opt_text(12)?, OfferForm::from_code)?,
-        is_active: row.bool(13)?,
-    })
+columns! {
+    Operator: id, code, aliases by json, name, country, service, logo, prefixes by json, prepaid,
+    postpaid, offers, is_active
 }
 
-/// id, name, description, logo
-pub(crate) fn category(row: &dyn Row) -> Result<Category> {
-    Ok(Category {
-        id: CategoryId(row.int(0)?),
-        name: row.text(1)?.to_owned(),
-        description: row.text(2)?.to_owned(),
-        logo: row.text(3)?.to_owned(),
-    })
+columns!(Category: id, name, description, logo);
+
+columns! {
+    Product: id, name, title, description, ref_name, operator, category, kind, price, bill,
+    fields by fields, checks_bill, receipt by receipt, logo, is_active
 }
 
-/// id, name, title, description, ref_name, operator, category_id, kind, currency, price, least,
-/// most, bill_format, fields, checks_bill, receipt, logo, is_active
-pub(crate) fn product(row: &dyn Row) -> Result<Product> {
-    let currency = currency(row.text(8)?)?;
-    let money = |minor| Money::new(minor, currency);
-    let price = match (row.opt_int(9)?, row.opt_int(10)?.zip(row.opt_int(11)?)) {
-        (Some(price), None) => Pricing::Fixed(money(price)),
-        (None, Some((least, most))) => {
-            Pricing::Range(AmountRange { min: money(least), max: money(most) })
+/// The price, or its limits, each amount with its currency.
+impl FromRow for Pricing {
+    fn read(columns: &mut Columns<'_>) -> Result<Pricing> {
+        match FromRow::read(columns)? {
+            (Some(price), None) => Ok(Pricing::Fixed(price)),
+            (None, Some(limits)) => Ok(Pricing::Range(limits)),
+            (Some(_), Some(_)) | (None, None) => Err(Fault::corrupt("a product's price")),
         }
-        (Some(_), Some(_)) | (None, None) => return Err(Fault::corrupt("a product's price")),
-    };
-    let json = |what: &str, error: serde_json::Error| Fault::corrupt(format!("{what}: {error}"));
-    let fields: Vec<FieldRow> =
-        serde_json::from_str(row.text(13)?).map_err(|error| json("fields", error))?;
-    let receipt: Vec<(String, String)> =
-        serde_json::from_str(row.text(15)?).map_err(|error| json("a receipt", error))?;
+    }
+}
+
+fn receipt(columns: &mut Columns<'_>) -> Result<Vec<ReceiptLine>> {
     let line = |(label, part): (String, String)| {
-        let part = parse("part", &part, Part::from_code)?;
-        Ok::<_, Fault>(ReceiptLine { label, part })
+        Ok(ReceiptLine { label, part: parse("part", &part, Part::from_code)? })
     };
-    Ok(Product {
-        id: ProductId(row.int(0)?),
-        name: row.text(1)?.to_owned(),
-        title: row.text(2)?.to_owned(),
-        description: row.text(3)?.to_owned(),
-        ref_name: row.text(4)?.to_owned(),
-        operator: row.text(5)?.to_owned(),
-        category: CategoryId(row.int(6)?),
-        kind: parse("kind", row.text(7)?, Kind::from_code)?,
-        price,
-        bill: parse("bill format", row.text(12)?, BillFormat::new)?,
-        fields: fields.into_iter().map(field).collect::<Result<_, _>>()?,
-        checks_bill: row.bool(14)?,
-        receipt: receipt.into_iter().map(line).collect::<Result<_, _>>()?,
-        logo: row.text(16)?.to_owned(),
-        is_active: row.bool(17)?,
-    })
+    json::<Vec<_>>(columns)?.into_iter().map(line).collect()
+}
+
+fn fields(columns: &mut Columns<'_>) -> Result<Vec<Field>> {
+    json::<Vec<FieldRow>>(columns)?.into_iter().map(field).collect()
 }
 
 fn field(row: FieldRow) -> Result<Field> {
@@ -267,38 +248,15 @@ fn field(row: FieldRow) -> Result<Field> {
     Ok(Field { name, label, is_required, format, length_max })
 }
 
-/// id, charge, account_id, plan, operator, kind, from_at, until_at, currency, flat, share_ppm,
-/// least, most
-pub(crate) fn price(row: &dyn Row) -> Result<PriceRule> {
-    let currency = currency(row.text(8)?)?;
-    let money = |minor| Money::new(minor, currency);
-    Ok(PriceRule {
-        id: row.int(0)?,
-        component: parse("charge", row.text(1)?, PriceComponent::from_code)?,
-        account: row.opt_int(2)?.map(AccountId),
-        plan: row.opt_text(3)?.map(str::to_owned),
-        operator: row.opt_text(4)?.map(str::to_owned),
-        kind: parse_opt("kind", row.opt_text(5)?, Kind::from_code)?,
-        from: time(row.opt_int(6)?),
-        until: time(row.opt_int(7)?),
-        flat: money(row.int(9)?),
-        share_ppm: row.int(10)?,
-        min: row.opt_int(11)?.map(money),
-        max: row.opt_int(12)?.map(money),
-    })
+columns! {
+    PriceRule: id, component, account, plan, operator, kind, from, until, flat, share_ppm, min, max
+}
+columns! {
+    Route: id, environment, operator, kind, recipient_ends, upstreams by upstreams, needs_approval,
+    product, account
 }
 
-/// id, environment, operator, kind, recipient_ends, upstreams, needs_approval
-pub(crate) fn route(row: &dyn Row) -> Result<Route> {
-    Ok(Route {
-        id: row.int(0)?,
-        environment: environment(row.text(1)?)?,
-        operator: row.opt_text(2)?.map(str::to_owned),
-        kind: parse_opt("kind", row.opt_text(3)?, Kind::from_code)?,
-        recipient_ends: row.opt_text(4)?.map(str::to_owned),
-        upstreams: list(row.text(5)?)?.iter().map(|code| UpstreamCode::new(code)).collect(),
-        needs_approval: row.bool(6)?,
-        product: row.opt_text(7)?.map(str::to_owned),
-        account: row.opt_int(8)?.map(AccountId),
-    })
+fn upstreams(columns: &mut Columns<'_>) -> Result<Vec<UpstreamCode>> {
+    let codes: Vec<String> = json(columns)?;
+    Ok(codes.iter().map(|code| UpstreamCode::new(code)).collect())
 }

@@ -5,8 +5,9 @@
 
 use super::{Closing, hash};
 use crate::backend::sqlite::{Sqlite, make_private_file};
-use crate::backend::{Row, Sql, Value, all, first, values};
+use crate::backend::{Row, Sql, Value, all, first, from_row, number, value_of, values};
 use crate::fault::{Fault, Result};
+use crate::read::purchase_columns;
 use ring::digest;
 use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
@@ -60,7 +61,7 @@ enum By {
 /// A table whose rows are read without a join.
 macro_rules! part {
     (
-        $by:ident, $table:literal, $columns:literal, $values:literal, $kinds:literal,
+        $by:ident, $table:literal, $columns:expr, $values:literal, $kinds:literal,
         $where:literal
     ) => {
         Part {
@@ -78,10 +79,7 @@ const PARTS: [Part; 9] = [
     part!(
         Ids,
         "purchases",
-        "id, account_id, environment, space, reference, key_id, kind, operator, recipient, \
-         service_type, currency, amount, fee, commission, available_after, details, webhook_url, \
-         state, version, attempts, upstream, text, decider, opened_at, updated_at, delivered_at, \
-         product, row_digest",
+        concat!(purchase_columns!(), ", row_digest"),
         "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
          $20, $21, $22, $23, $24, $25, $26, $27, $28",
         "iitttitttttiiiitttiitttiiitb",
@@ -244,14 +242,7 @@ fn copy(
 
 /// A row's values, by the letters of [`Part::kinds`].
 fn values<'a>(row: &'a dyn Row, kinds: &str) -> Result<Vec<Value<'a>>> {
-    let value = |(column, kind)| {
-        Ok(match kind {
-            b'i' => row.opt_int(column)?.into(),
-            b't' => row.opt_text(column)?.into(),
-            _ => row.opt_bytes(column)?.map_or(Value::Null, Value::Bytes),
-        })
-    };
-    kinds.bytes().enumerate().map(value).collect()
+    kinds.bytes().enumerate().map(|(column, kind)| value_of(row, column, kind)).collect()
 }
 
 impl Sums {
@@ -296,22 +287,11 @@ fn begin(source: &mut dyn Sql, file: &mut Sqlite, closing: &Closing) -> Result<S
         },
     )?;
     if let Some(month) = before {
-        source.query(
-            "SELECT ledger_account_id, balance FROM carried WHERE month = $1",
-            &values![month],
-            &mut |row| {
-                sums.carried.insert(row.int(0)?, row.int(1)?);
-                Ok(())
-            },
-        )?;
-        source.query(
-            "SELECT account_id, environment, payments FROM carried_payments WHERE month = $1",
-            &values![month],
-            &mut |row| {
-                sums.payments.insert((row.int(0)?, row.text(1)?.to_owned()), row.int(2)?);
-                Ok(())
-            },
-        )?;
+        let carried = "SELECT ledger_account_id, balance FROM carried WHERE month = $1";
+        sums.carried = all(source, carried, &values![month], from_row)?.into_iter().collect();
+        let payments =
+            "SELECT account_id, environment, payments FROM carried_payments WHERE month = $1";
+        sums.payments = all(source, payments, &values![month], from_row)?.into_iter().collect();
         super::write::carry(file, month, &sums.carried, &sums.payments)?;
     }
     super::write::insert_closing(file, closing)?;
@@ -352,16 +332,12 @@ pub(crate) fn month_in(file: &mut dyn Sql) -> Result<Option<Closing>> {
         "SELECT month, ids_below, last_journal, last_hash, first_journal, hash_before, closed_at
          FROM archives WHERE digest IS NULL",
         &[],
-        super::closing,
+        from_row,
     )?;
-    let earlier = first(
-        file,
-        "SELECT coalesce(max(ids_below), 0) FROM archives WHERE digest IS NOT NULL",
-        &[],
-        |row| row.int(0),
-    )?;
+    let earlier = "SELECT coalesce(max(ids_below), 0) FROM archives WHERE digest IS NOT NULL";
+    let ids_from = number(file, earlier, &[])?;
     Ok(match <[Closing; 1]>::try_from(found) {
-        Ok([closing]) => Some(Closing { ids_from: earlier.unwrap_or(0), ..closing }),
+        Ok([closing]) => Some(Closing { ids_from, ..closing }),
         Err(_) => None,
     })
 }
@@ -369,7 +345,6 @@ pub(crate) fn month_in(file: &mut dyn Sql) -> Result<Option<Closing>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::all;
 
     /// A column that a later schema adds must be archived too.
     #[test]
@@ -377,24 +352,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut file = Sqlite::blank(&folder.path().join("blank.db")).unwrap();
         for part in &PARTS {
-            let sql = match part.table {
-                "purchases" => "SELECT name, type FROM pragma_table_info('purchases')",
-                "attempts" => "SELECT name, type FROM pragma_table_info('attempts')",
-                "events" => "SELECT name, type FROM pragma_table_info('events')",
-                "evidence" => "SELECT name, type FROM pragma_table_info('evidence')",
-                "slips" => "SELECT name, type FROM pragma_table_info('slips')",
-                "cases" => "SELECT name, type FROM pragma_table_info('cases')",
-                "claims" => "SELECT name, type FROM pragma_table_info('claims')",
-                "journals" => "SELECT name, type FROM pragma_table_info('journals')",
-                "entries" => "SELECT name, type FROM pragma_table_info('entries')",
-                other => panic!("{other}"),
-            };
-            let columns = all(&mut file, sql, &[], |row| {
-                Ok((row.text(0)?.to_owned(), row.text(1)?.to_lowercase()))
-            })
-            .unwrap();
+            let sql = "SELECT name, type FROM pragma_table_info($1)";
+            let columns: Vec<(String, String)> =
+                all(&mut file, sql, &values![part.table], from_row).unwrap();
             let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
-            let kinds: String = columns.iter().map(|(_, kind)| &kind[..1]).collect();
+            let kinds: String = columns.iter().map(|(_, kind)| kind[..1].to_lowercase()).collect();
             assert_eq!(kinds, part.kinds, "{}", part.table);
             let put = format!("INSERT INTO {} ({})", part.table, names.join(", "));
             assert!(part.put.starts_with(&put), "{put}");

@@ -2,7 +2,7 @@
 //!
 //! Nothing else is known of such a purchase here, not even its account: only its archive has it.
 
-use crate::backend::{Sql, all, values};
+use crate::backend::{Sql, all, columns, from_row, values};
 use crate::commit::unrefused;
 use crate::fault::Result;
 use domain::{PurchaseId, Timestamp};
@@ -23,6 +23,8 @@ pub struct LateOutcome {
     /// When it came in.
     pub at: Timestamp,
 }
+
+columns!(LateOutcome: purchase, attempt, word, text, upstream_reference, at);
 
 /// Keeps what was reported, once, for staff; the same once more changes nothing.
 #[derive(Clone, Debug)]
@@ -74,15 +76,6 @@ pub(crate) fn open(sql: &mut dyn Sql) -> Result<Vec<LateOutcome>> {
         "SELECT purchase_id, attempt, word, text, upstream_reference, at
          FROM late_words WHERE closed_at IS NULL ORDER BY at",
         &[],
-        |row| {
-            Ok(LateOutcome {
-                purchase: PurchaseId(row.int(0)?),
-                attempt: row.u32(1)?,
-                word: row.text(2)?.to_owned(),
-                text: row.opt_text(3)?.map(str::to_owned),
-                upstream_reference: row.opt_text(4)?.map(str::to_owned),
-                at: Timestamp(row.int(5)?),
-            })
-        },
+        from_row,
     )
 }

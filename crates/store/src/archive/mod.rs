@@ -23,7 +23,7 @@ pub(crate) use next::next;
 pub use search::{ArchivedPurchase, archived_purchase, find_archived};
 pub use write::{ArchiveDone, CloseMonth, PruneArchived, RecordFile};
 
-use crate::backend::{Row, Sql, all, first};
+use crate::backend::{Columns, FromRow, Row, Sql, all, columns, first, from_row};
 use crate::fault::{Fault, Result};
 use domain::{Month, Timestamp};
 
@@ -65,14 +65,12 @@ pub(crate) struct ClosedMonth {
     pub(crate) last_hash: [u8; 32],
 }
 
+columns!(ClosedMonth: month, ids_below, last_journal, last_hash);
+
 /// The last closed month, read by [`closed`].
 pub(crate) const LAST_CLOSED: &str =
     "SELECT month, ids_below, last_journal, last_hash FROM archives
     WHERE month = (SELECT max(month) FROM archives WHERE month > $1)";
-
-pub(crate) fn month(number: i64) -> Result<Month> {
-    Month::from_number(number).ok_or_else(|| Fault::corrupt(format!("month {number}")))
-}
 
 pub(crate) fn hash(bytes: &[u8]) -> Result<[u8; 32]> {
     bytes.try_into().map_err(|_| Fault::corrupt("a hash has 32 bytes"))
@@ -80,12 +78,7 @@ pub(crate) fn hash(bytes: &[u8]) -> Result<[u8; 32]> {
 
 /// month, ids_below, last_journal, last_hash
 pub(crate) fn closed(row: &dyn Row) -> Result<ClosedMonth> {
-    Ok(ClosedMonth {
-        month: month(row.int(0)?)?,
-        ids_below: row.int(1)?,
-        last_journal: row.int(2)?,
-        last_hash: hash(row.bytes(3)?)?,
-    })
+    from_row(row)
 }
 
 /// The last archived month.
@@ -114,38 +107,31 @@ pub struct Archive {
     pub purchases: i64,
 }
 
+columns!(Archive: closing, file, digest, journals, purchases);
+
 /// Every month that was archived, the first first.
 pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Archive>> {
-    let mut ids_from = 0;
-    all(
+    let mut archives: Vec<Archive> = all(
         sql,
         "SELECT month, ids_below, last_journal, last_hash, first_journal, hash_before, closed_at,
              file, digest, journals, purchases
          FROM archives WHERE digest IS NOT NULL ORDER BY month",
         &[],
-        |row| {
-            let closing = Closing { ids_from, ..closing(row)? };
-            ids_from = closing.ids_below;
-            Ok(Archive {
-                closing,
-                file: row.text(7)?.to_owned(),
-                digest: hash(row.bytes(8)?)?,
-                journals: row.int(9)?,
-                purchases: row.int(10)?,
-            })
-        },
-    )
+        from_row,
+    )?;
+    let mut ids_from = 0;
+    for Archive { closing, .. } in &mut archives {
+        closing.ids_from = std::mem::replace(&mut ids_from, closing.ids_below);
+    }
+    Ok(archives)
 }
 
 /// month, ids_below, last_journal, last_hash, first_journal, hash_before, closed_at
-pub(crate) fn closing(row: &dyn Row) -> Result<Closing> {
-    let closed = closed(row)?;
-    Ok(Closing {
-        month: closed.month,
-        journals: (row.int(4)?, closed.last_journal),
-        hashes: (hash(row.bytes(5)?)?, closed.last_hash),
-        ids_from: 0,
-        ids_below: closed.ids_below,
-        at: Timestamp(row.int(6)?),
-    })
+impl FromRow for Closing {
+    fn read(columns: &mut Columns<'_>) -> Result<Closing> {
+        let ClosedMonth { month, ids_below, last_journal, last_hash } = FromRow::read(columns)?;
+        let (first_journal, hash_before, at) = FromRow::read(columns)?;
+        let (journals, hashes) = ((first_journal, last_journal), (hash_before, last_hash));
+        Ok(Closing { month, journals, hashes, ids_from: 0, ids_below, at })
+    }
 }

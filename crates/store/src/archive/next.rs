@@ -2,8 +2,8 @@
 //!
 //! Found with few queries however long the history is.
 
-use super::{ClosedMonth, Closing, closed, closing, hash, month};
-use crate::backend::{Sql, all, first, values};
+use super::{ClosedMonth, Closing};
+use crate::backend::{Sql, all, first, from_row, number, values};
 use crate::fault::{Fault, Result};
 use crate::ledger::GENESIS;
 use domain::ids::FIRST_NUMBERED;
@@ -19,21 +19,21 @@ pub(crate) fn next(sql: &mut dyn Sql, before: Month, now: Timestamp) -> Result<O
 }
 
 fn next_in_snapshot(sql: &mut dyn Sql, before: Month, now: Timestamp) -> Result<Option<Closing>> {
-    let mut rows = all(
+    let rows: Vec<(Closing, Option<[u8; 32]>)> = all(
         sql,
         "SELECT month, ids_below, last_journal, last_hash, first_journal, hash_before, closed_at,
              digest FROM archives ORDER BY month DESC LIMIT 2",
         &[],
-        |row| Ok((closed(row)?, closing(row)?, row.opt_bytes(7)?.is_some())),
-    )?
-    .into_iter();
+        from_row,
+    )?;
+    let mut rows = rows.into_iter();
     let last = rows.next();
-    let ids_from = rows.next().map_or(0, |(closed, _, _)| closed.ids_below);
+    let ids_from = rows.next().map_or(0, |(closing, _)| closing.ids_below);
     let archived = match last {
-        Some((_, closing, false)) => {
+        Some((closing, None)) => {
             return Ok((closing.month < before).then_some(Closing { ids_from, ..closing }));
         }
-        Some((closed, _, true)) => Some(closed),
+        Some((closing, Some(_))) => Some(closing.as_closed()),
         None => None,
     };
     first_month(sql, archived, before, now)
@@ -60,10 +60,8 @@ fn first_month(
     };
     let last = last_of(sql, month, seq)?;
     let last_hash = match last > seq {
-        true => first(sql, "SELECT hash FROM journals WHERE seq = $1", &values![last], |row| {
-            hash(row.bytes(0)?)
-        })?
-        .ok_or_else(|| Fault::corrupt(format!("journal {last} is not there")))?,
+        true => first(sql, "SELECT hash FROM journals WHERE seq = $1", &values![last], from_row)?
+            .ok_or_else(|| Fault::corrupt(format!("journal {last} is not there")))?,
         false => hash_before,
     };
     Ok(Some(Closing {
@@ -90,21 +88,14 @@ fn ids_below(sql: &mut dyn Sql, month: Month) -> Result<i64> {
 }
 
 fn month_at(sql: &mut dyn Sql, seq: i64) -> Result<Option<Month>> {
-    let found =
-        first(sql, "SELECT month FROM journals WHERE seq = $1", &values![seq], |row| row.int(0))?;
-    found.map(month).transpose()
+    first(sql, "SELECT month FROM journals WHERE seq = $1", &values![seq], from_row)
 }
 
 /// The last journal of the months up to `up_to`, after the journal `seq`. Months never step back
 /// along the chain, so binary search finds it.
 fn last_of(sql: &mut dyn Sql, up_to: Month, seq: i64) -> Result<i64> {
-    let end = first(
-        sql,
-        "SELECT coalesce(max(seq), 0) FROM journals WHERE seq > $1",
-        &values![seq],
-        |row| row.int(0),
-    )?;
-    let (mut is_in, mut beyond) = (seq, end.unwrap_or(0).max(seq) + 1);
+    let end = "SELECT coalesce(max(seq), 0) FROM journals WHERE seq > $1";
+    let (mut is_in, mut beyond) = (seq, number(sql, end, &values![seq])?.max(seq) + 1);
     while beyond - is_in > 1 {
         let middle = is_in + (beyond - is_in) / 2;
         match month_at(sql, middle)? {

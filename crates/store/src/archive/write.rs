@@ -1,7 +1,7 @@
 //! Closing a month, recording its file, deleting its rows.
 
 use super::{ArchiveFile, Closing, archived};
-use crate::backend::{Sql, WriteKey, first, values};
+use crate::backend::{Sql, WriteKey, first, number, values};
 use crate::commit::{Commit, CommitNeeds, Tx, unrefused};
 use crate::fault::Result;
 use domain::{Month, Timestamp};
@@ -210,7 +210,7 @@ fn still_open(sql: &mut dyn Sql, ids_below: i64) -> Result<Option<String>> {
         ),
     ];
     for (count, what) in LOOKS {
-        let found = first(sql, count, &values![ids_below], |row| row.int(0))?.unwrap_or(0);
+        let found = number(sql, count, &values![ids_below])?;
         if found > 0 {
             return Ok(Some(format!("{found} {what}")));
         }

@@ -4,8 +4,11 @@
 //! and values that are integers, text or bytes. A backend implements [`Sql`] for reading and
 //! [`WriteSql`] for the writer, and is opened by [`crate::Store`].
 
+mod columns;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
+
+pub(crate) use columns::{Column, Columns, FromRow, columns, from_row, stored_as, value_of};
 
 use crate::fault::Fault;
 use domain::ids::{DeviceId, EndpointId, KeyId, SessionId, UserId};
@@ -343,6 +346,11 @@ pub(crate) fn all<T>(
         Ok(())
     })?;
     Ok(found)
+}
+
+/// The number in the first row of a result; 0 without a row.
+pub(crate) fn number(sql: &mut dyn Sql, text: &'static str, args: Args<'_>) -> Result<i64, Fault> {
+    Ok(first(sql, text, args, |row| row.int(0))?.unwrap_or(0))
 }
 
 /// The connection of the writer, which makes every commit.

@@ -3,7 +3,7 @@
 //! Not here: what the time is, and when it is moved (the engine's). Invariant: a move and the due
 //! times that move with it are one commit.
 
-use crate::backend::{Sql, all, first, values};
+use crate::backend::{Sql, all, columns, first, from_row, number, values};
 use crate::commit::unrefused;
 use crate::fault::Result;
 use domain::Timestamp;
@@ -27,6 +27,8 @@ pub struct ClockJump {
     pub to: Timestamp,
 }
 
+columns!(ClockJump: from, to);
+
 /// What is stored about the installation's time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClockRecord {
@@ -49,6 +51,8 @@ pub struct ServerTime {
     pub last_jump: i64,
 }
 
+columns!(ServerTime: now, last_jump);
+
 /// Notes the installation's time.
 #[derive(Clone, Copy, Debug)]
 pub struct NoteTime(pub Timestamp);
@@ -66,29 +70,15 @@ pub struct RecordClockJump {
 }
 
 pub(crate) fn record(sql: &mut dyn Sql) -> Result<ClockRecord> {
-    let mut jumps = all(
-        sql,
-        "SELECT seq, from_at, to_at FROM clock_jumps ORDER BY seq DESC LIMIT $1",
-        &values![JUMPS_READ],
-        |row| {
-            let jump = ClockJump { from: Timestamp(row.int(1)?), to: Timestamp(row.int(2)?) };
-            Ok((row.int(0)?, jump))
-        },
-    )?;
+    let jumps = "SELECT seq, from_at, to_at FROM clock_jumps ORDER BY seq DESC LIMIT $1";
+    let mut jumps: Vec<(i64, ClockJump)> = all(sql, jumps, &values![JUMPS_READ], from_row)?;
     jumps.reverse();
-    let last_jump = jumps.last().map_or(0, |(seq, _)| *seq);
-    let noted = first(sql, "SELECT at FROM clock_notes WHERE id = 1", &[], |row| row.int(0))?;
-    let newest_journal = first(
-        sql,
-        "SELECT at FROM journals WHERE seq = (SELECT max(seq) FROM journals)",
-        &[],
-        |row| row.int(0),
-    )?;
+    let newest_journal = "SELECT at FROM journals WHERE seq = (SELECT max(seq) FROM journals)";
     Ok(ClockRecord {
+        last_jump: jumps.last().map_or(0, |(seq, _)| *seq),
         jumps: jumps.into_iter().map(|(_, jump)| jump).collect(),
-        last_jump,
-        noted: noted.map(Timestamp),
-        newest_journal: newest_journal.map(Timestamp),
+        noted: first(sql, "SELECT at FROM clock_notes WHERE id = 1", &[], from_row)?,
+        newest_journal: first(sql, newest_journal, &[], from_row)?,
     })
 }
 
@@ -98,7 +88,7 @@ pub(crate) fn server_time(sql: &mut dyn Sql) -> Result<ServerTime> {
         "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8,
              (SELECT coalesce(max(seq), 0) FROM clock_jumps)",
         &[],
-        |row| Ok(ServerTime { now: Timestamp(row.int(0)?), last_jump: row.int(1)? }),
+        from_row,
     )?;
     read.ok_or_else(|| crate::fault::Fault::corrupt("a clock without time"))
 }
@@ -114,8 +104,7 @@ fn note(sql: &mut dyn Sql, at: Timestamp) -> Result<()> {
 }
 
 unrefused!(RecordClockJump, bool, |change, tx| {
-    let last = first(tx.sql, "SELECT coalesce(max(seq), 0) FROM clock_jumps", &[], |r| r.int(0))?;
-    let last = last.unwrap_or(0);
+    let last = number(tx.sql, "SELECT coalesce(max(seq), 0) FROM clock_jumps", &[])?;
     if last > change.known {
         return Ok(false);
     }

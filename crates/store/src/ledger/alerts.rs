@@ -2,10 +2,9 @@
 //!
 //! Invariant: a crossing is told once: who notes it first, in the commit that keeps its webhooks.
 
-use crate::backend::{Sql, all, first, values};
+use crate::backend::{Sql, all, columns, first, from_row, values};
 use crate::commit::unrefused;
 use crate::fault::Result;
-use crate::read;
 use crate::webhooks::enqueue;
 use domain::{AccountId, Currency, Environment, Money, PendingWebhook, PurchaseKey};
 use std::sync::Arc;
@@ -20,6 +19,8 @@ pub struct BalanceAlert {
     /// The amount, in the wallet's currency; more than zero.
     pub below: Money,
 }
+
+columns!(BalanceAlert: account, environment, below);
 
 /// Sets or removes the alert of a wallet. A new amount tells of a crossing of its own.
 #[derive(Clone, Copy, Debug)]
@@ -47,13 +48,10 @@ unrefused!(SetBalanceAlert, (), |change, tx| match change {
 pub(crate) fn balance_alerts(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<BalanceAlert>> {
     all(
         sql,
-        "SELECT environment, currency, below FROM balance_alerts WHERE account_id = $1
+        "SELECT account_id, environment, currency, below FROM balance_alerts WHERE account_id = $1
          ORDER BY environment, currency",
         &values![account],
-        |row| {
-            let below = Money::new(row.int(2)?, read::currency(row.text(1)?)?);
-            Ok(BalanceAlert { account, environment: read::environment(row.text(0)?)?, below })
-        },
+        from_row,
     )
 }
 
@@ -66,6 +64,8 @@ pub struct CrossedBalance {
     pub available: Money,
 }
 
+columns!(CrossedBalance: alert, available);
+
 impl CrossedBalance {
     /// Whether it has fallen below the amount; otherwise it has come back.
     pub const fn is_low(&self) -> bool {
@@ -77,21 +77,13 @@ impl CrossedBalance {
 pub(crate) fn crossed_balances(sql: &mut dyn Sql, limit: u32) -> Result<Vec<CrossedBalance>> {
     all(
         sql,
-        "SELECT a.account_id, a.environment, a.currency, a.below, l.balance
+        "SELECT a.account_id, a.environment, a.currency, a.below, a.currency, l.balance
          FROM balance_alerts a JOIN ledger_accounts l
              ON l.account_id = a.account_id AND l.environment = a.environment
              AND l.currency = a.currency AND l.purpose = 'available'
          WHERE (l.balance < a.below) <> (a.is_low = 1) ORDER BY l.id LIMIT $1",
         &values![limit],
-        |row| {
-            let money = |minor| Ok(Money::new(minor, read::currency(row.text(2)?)?));
-            let alert = BalanceAlert {
-                account: AccountId(row.int(0)?),
-                environment: read::environment(row.text(1)?)?,
-                below: money(row.int(3)?)?,
-            };
-            Ok(CrossedBalance { alert, available: money(row.int(4)?)? })
-        },
+        from_row,
     )
 }
 
@@ -114,7 +106,7 @@ unrefused!(NoteCrossing, bool, |change, tx| {
         "SELECT below, is_low FROM balance_alerts
          WHERE account_id = $1 AND environment = $2 AND currency = $3",
         &values![account, environment, currency],
-        |row| Ok((row.int(0)?, row.bool(1)?)),
+        from_row,
     )?;
     if noted != Some((below.minor(), !is_low)) {
         return Ok(false);

@@ -2,10 +2,9 @@
 //!
 //! Not here: paying it out, which is a payment like others (`posting`).
 
-use crate::backend::{Sql, all, values};
+use crate::backend::{Sql, all, columns, from_row, values};
 use crate::commit::unrefused;
 use crate::fault::Result;
-use crate::read;
 use domain::{AccountId, Environment, Money};
 
 /// An account's commission in one currency is paid out once a day, if so much is there.
@@ -16,6 +15,8 @@ pub struct CommissionRule {
     /// The least that is paid out, in its currency; more than zero.
     pub least: Money,
 }
+
+columns!(CommissionRule: account, least);
 
 /// Sets the rule of an account and a currency, or removes it.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +50,8 @@ pub struct DueCommission {
     pub amount: Money,
 }
 
+columns!(DueCommission: account, environment, amount);
+
 /// The rules of an account.
 pub(crate) fn commission_rules(
     sql: &mut dyn Sql,
@@ -56,12 +59,10 @@ pub(crate) fn commission_rules(
 ) -> Result<Vec<CommissionRule>> {
     all(
         sql,
-        "SELECT currency, least FROM commission_rules WHERE account_id = $1 ORDER BY currency",
+        "SELECT account_id, currency, least FROM commission_rules
+         WHERE account_id = $1 ORDER BY currency",
         &values![account],
-        |row| {
-            let least = Money::new(row.int(1)?, read::currency(row.text(0)?)?);
-            Ok(CommissionRule { account, least })
-        },
+        from_row,
     )
 }
 
@@ -77,12 +78,6 @@ pub(crate) fn due_commission(sql: &mut dyn Sql, day: &str) -> Result<Vec<DueComm
                  AND p.reference = l.account_id || '-' || l.currency || '-' || $1)
          ORDER BY l.id",
         &values![day],
-        |row| {
-            Ok(DueCommission {
-                account: AccountId(row.int(0)?),
-                environment: read::environment(row.text(1)?)?,
-                amount: Money::new(row.int(3)?, read::currency(row.text(2)?)?),
-            })
-        },
+        from_row,
     )
 }

@@ -7,7 +7,7 @@
 //! never wrong, only late; whoever reads it reads the journals after its end, too, which are never
 //! more than a few steps. A purchase that opens without a journal is listed at once.
 
-use crate::backend::{Sql, WriteKey, all, first, values};
+use crate::backend::{Sql, WriteKey, all, columns, first, from_row, number, values};
 use crate::commit::unrefused;
 use crate::fault::{Fault, Result};
 use domain::Purchase;
@@ -54,6 +54,8 @@ struct JournalKey {
     environment: String,
     seq: i64,
 }
+
+columns!(JournalKey: account, environment, seq);
 
 macro_rules! of_part {
     ($columns:literal, $from:literal, $order:literal) => {
@@ -115,9 +117,9 @@ pub(crate) fn parts(
     journals: u32,
     parts: u32,
 ) -> Result<Vec<FillList>> {
-    let (from, last) = ends(sql, list)?;
+    let from = end(sql, list)?;
     let to = from.saturating_add(i64::from(journals));
-    if to > last {
+    if to > number(sql, "SELECT coalesce(max(seq), 0) FROM journals", &[])? {
         return Ok(Vec::new());
     }
     let every = (journals / parts / SAMPLE).max(1);
@@ -126,7 +128,7 @@ pub(crate) fn parts(
         "SELECT account_id, environment, seq FROM journals
          WHERE seq > $1 AND seq <= $2 AND seq % $3 = 0 ORDER BY 1, 2, 3",
         &values![from, to, i64::from(every)],
-        |row| Ok(JournalKey::new(row.int(0)?, row.text(1)?, row.int(2)?)),
+        from_row,
     )?;
     let size = keys.len().div_ceil(parts as usize).max(1);
     let (ends, others) = (keys.into_iter().skip(size - 1), parts as usize - 1);
@@ -151,17 +153,9 @@ impl JournalKey {
 
 /// Up to which journal a list is filled.
 pub(crate) fn end(sql: &mut dyn Sql, list: AccountList) -> Result<i64> {
-    let end =
-        first(sql, "SELECT up_to FROM lists WHERE name = $1", &values![list.name()], |row| {
-            row.int(0)
-        })?;
+    let end = "SELECT up_to FROM lists WHERE name = $1";
+    let end = first(sql, end, &values![list.name()], from_row)?;
     end.ok_or_else(|| Fault::corrupt(format!("the list of {} has no end", list.name())))
-}
-
-fn ends(sql: &mut dyn Sql, list: AccountList) -> Result<(i64, i64)> {
-    let end = end(sql, list)?;
-    let last = first(sql, "SELECT max(seq) FROM journals", &[], |row| row.opt_int(0))?;
-    Ok((end, last.flatten().unwrap_or(0)))
 }
 
 /// Lists a purchase that opens without a journal.

@@ -25,7 +25,7 @@ pub(crate) use statement::statement;
 pub use statement::{Balance, Page, StatementLine, StatementOf};
 
 use crate::archive;
-use crate::backend::{Sql, Value, first, values};
+use crate::backend::{Sql, Value, first, from_row, number, values};
 use crate::fault::Result;
 use crate::read;
 use domain::{AccountId, Currency, Environment, LedgerAccount, Money, Purpose};
@@ -49,7 +49,7 @@ pub(crate) fn end(sql: &mut dyn Sql) -> Result<Option<(i64, [u8; 32])>> {
         sql,
         "SELECT seq, hash FROM journals WHERE seq = (SELECT max(seq) FROM journals)",
         &[],
-        |row| Ok((row.int(0)?, archive::hash(row.bytes(1)?)?)),
+        from_row,
     )?;
     let archived = archive::archived(sql)?.filter(|archived| archived.last_journal > 0);
     Ok(last.or(archived.map(|archived| (archived.last_journal, archived.last_hash))))
@@ -71,9 +71,7 @@ pub(crate) fn open_ledger_account(sql: &mut dyn Sql, account: &LedgerAccount) ->
     if let Some((id, _)) = find(sql, account)? {
         return Ok(id);
     }
-    let last =
-        first(sql, "SELECT coalesce(max(id), 0) FROM ledger_accounts", &[], |row| row.int(0))?;
-    let id = last.unwrap_or(0) + 1;
+    let id = number(sql, "SELECT coalesce(max(id), 0) FROM ledger_accounts", &[])? + 1;
     let [owner, environment, currency, purpose, upstream] = key_of(account);
     let floor = account.purpose.floor();
     sql.execute(
@@ -132,7 +130,7 @@ const FIND: &str = "SELECT id, balance FROM ledger_accounts
         AND upstream = $5";
 
 fn find(sql: &mut dyn Sql, account: &LedgerAccount) -> Result<Option<(i64, i64)>> {
-    first(sql, FIND, &key_of(account), |row| Ok((row.int(0)?, row.int(1)?)))
+    first(sql, FIND, &key_of(account), from_row)
 }
 
 /// The values that name a ledger account.

@@ -4,15 +4,15 @@
 //! begins with the payment's rail and reference. Rows are only added.
 
 use super::JournalHead;
-use crate::backend::{Row, SetQuery, Sql, WriteKey, all, first, values};
+use crate::backend::{Row, SetQuery, Sql, WriteKey, all, first, from_row, values};
 use crate::commit::{Commit, CommitNeeds, Tx};
 use crate::fault::Result;
 use crate::purchases::digest;
 use crate::read;
 use domain::ids::JournalSeq;
 use domain::{
-    AccountId, Environment, Journal, Money, Needs, PaymentKey, PaymentOwner, PostingDenied,
-    Purpose, Timestamp,
+    AccountId, Currency, Environment, Journal, Money, Needs, PaymentKey, PaymentOwner,
+    PostingDenied, Purpose, Timestamp,
 };
 use std::collections::HashMap;
 
@@ -161,7 +161,7 @@ fn moved(
     from: Timestamp,
     before: Timestamp,
 ) -> Result<HashMap<i64, Money>> {
-    let lines = all(
+    let lines: Vec<(i64, i64, Currency)> = all(
         sql,
         "SELECT e.journal_seq, CASE WHEN e.credit_id = l.id THEN e.amount ELSE -e.amount END,
              l.currency
@@ -170,7 +170,7 @@ fn moved(
              AND l.account_id = p.account_id AND l.purpose = 'available'
          WHERE p.account_id = $1 AND p.at >= $2 AND p.at < $3",
         &values![account, from, before],
-        |row| Ok((row.int(0)?, row.int(1)?, read::currency(row.text(2)?)?)),
+        from_row,
     )?;
     let mut moved = HashMap::new();
     for (journal, minor, currency) in lines {

@@ -4,7 +4,7 @@
 //! the journals after the end of the account's list (`lists`), then those of the list.
 
 use super::lists::{self, AccountList};
-use crate::backend::{Row, Sql, all, first, values};
+use crate::backend::{Row, Sql, all, first, from_row, number, values};
 use crate::fault::{Fault, Result};
 use domain::ids::JournalSeq;
 use domain::{AccountId, Currency, Environment, Money, PurchaseId, Reason, Timestamp};
@@ -122,9 +122,9 @@ fn in_snapshot(
         "SELECT id, balance FROM ledger_accounts
          WHERE account_id = $1 AND environment = $2 AND currency = $3 AND purpose = $4",
         &values![account, environment, currency, balance.purpose()],
-        |row| Ok((row.int(0)?, row.int(1)?)),
+        from_row,
     )?;
-    let Some((wallet, balance)) = wallet else { return Ok(None) };
+    let Some((wallet, balance)): Option<(i64, i64)> = wallet else { return Ok(None) };
     let before = page.before.unwrap_or(i64::MAX);
     let later = change_since(sql, account, environment, wallet, before)?;
     let mut available_after = balance - later;
@@ -167,7 +167,7 @@ fn change_since(
     let listed = values![wallet, account, environment, seq, end];
     let later = values![account, environment, end, seq, wallet, wallet];
     let args = [&listed[..], &later].concat();
-    let change = first(
+    number(
         sql,
         "SELECT CAST(coalesce(sum(
              CASE WHEN e.credit_id = $1 THEN e.amount ELSE -e.amount END), 0) AS BIGINT)
@@ -179,7 +179,5 @@ fn change_since(
          WHERE j.seq = found AND e.journal_seq = j.seq AND e.month = j.month
              AND (e.credit_id = $10 OR e.debit_id = $11)",
         &args,
-        |row| row.int(0),
-    )?;
-    Ok(change.unwrap_or(0))
+    )
 }

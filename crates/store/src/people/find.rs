@@ -5,19 +5,36 @@
 
 use super::{Audience, Device, DeviceMark, Login, Session, SessionHolder, UserHolder};
 use crate::accounts::{self, User};
-use crate::backend::{Row, Sql, all, first, values};
+use crate::backend::{Columns, FromRow, Sql, all, columns, first, from_row, values};
 use crate::fault::{Fault, Result};
-use crate::read;
-use domain::ids::{DeviceId, SessionId, UserId};
+use crate::read::words;
+use domain::ids::{SessionId, UserId};
 use domain::{Account, AccountId, Timestamp};
 use std::time::Duration;
 
 /// A device that was not seen for so long is no longer a known device.
 pub(super) const KNOWN_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
 
+columns! {
+    Session: id, user, account, environment, opened_at, ends_at, revoked_at, audience, proved_at
+}
+columns! {
+    Login: is_active, email, name, role, language, is_confirmed by is_there, has_second_factor
+}
+columns! {
+    User: id, account, email, mobile, name, role, password_hash, is_active, created_at,
+    confirmed_at, language
+}
+columns!(Device: id, user, mark, sealed);
+words!(Audience "audience");
+
+fn is_there(columns: &mut Columns<'_>) -> Result<bool> {
+    Ok(Option::<i64>::read(columns)?.is_some())
+}
+
 /// A session, ended or not, with its login's state and its account.
 pub(crate) fn session(sql: &mut dyn Sql, id: SessionId) -> Result<Option<SessionHolder>> {
-    let found = first(
+    let found: Option<(Session, Login)> = first(
         sql,
         "SELECT s.id, s.user_id, s.account_id, s.environment, s.opened_at, s.ends_at, s.revoked_at,
              s.door, s.proved_at, u.is_active, u.email, u.name, u.role, u.language,
@@ -25,71 +42,43 @@ pub(crate) fn session(sql: &mut dyn Sql, id: SessionId) -> Result<Option<Session
                  WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL)
          FROM sessions AS s JOIN users AS u ON u.id = s.user_id WHERE s.id = $1",
         &values![id],
-        |row| {
-            let session = Session {
-                id: SessionId(row.int(0)?),
-                user: UserId(row.int(1)?),
-                account: AccountId(row.int(2)?),
-                environment: read::environment(row.text(3)?)?,
-                opened_at: Timestamp(row.int(4)?),
-                ends_at: Timestamp(row.int(5)?),
-                revoked_at: row.opt_int(6)?.map(Timestamp),
-                audience: audience(row.text(7)?)?,
-                proved_at: row.opt_int(8)?.map(Timestamp),
-            };
-            let login = Login {
-                is_active: row.bool(9)?,
-                email: row.text(10)?.to_owned(),
-                name: row.opt_text(11)?.map(str::to_owned),
-                role: row.text(12)?.to_owned(),
-                language: row.text(13)?.to_owned(),
-                is_confirmed: row.opt_int(14)?.is_some(),
-                has_second_factor: row.int(15)? > 0,
-            };
-            Ok((session, login))
-        },
+        from_row,
     )?;
     let Some((session, login)) = found else { return Ok(None) };
     let account = account_of(sql, session.account, session.user)?;
     Ok(Some(SessionHolder { session, login, account }))
 }
 
-pub(super) fn audience(text: &str) -> Result<Audience> {
-    Audience::from_code(text).ok_or_else(|| Fault::corrupt(format!("audience {text:?}")))
-}
-
-/// Columns of [`user`], in its order.
-macro_rules! user_columns {
-    () => {
-        "id, account_id, email, mobile, name, role, password_hash, is_active, created_at, \
-         confirmed_at, language"
+macro_rules! select_users {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, account_id, email, mobile, name, role, password_hash, is_active, created_at,
+                 confirmed_at, language FROM users ",
+            $rest
+        )
     };
 }
 
 /// A login by its address in its stored form: trimmed, in small letters.
 pub(crate) fn by_email(sql: &mut dyn Sql, email: &str) -> Result<Option<UserHolder>> {
-    let select = concat!("SELECT ", user_columns!(), " FROM users WHERE email = $1");
-    let found = first(sql, select, &values![email], user)?;
+    let found = first(sql, select_users!("WHERE email = $1"), &values![email], from_row)?;
     with_account(sql, found)
 }
 
 /// A login.
 pub(crate) fn by_id(sql: &mut dyn Sql, id: UserId) -> Result<Option<UserHolder>> {
-    let select = concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1");
-    let found = first(sql, select, &values![id], user)?;
+    let found = first(sql, select_users!("WHERE id = $1"), &values![id], from_row)?;
     with_account(sql, found)
 }
 
 /// The logins of an account, oldest first.
 pub(crate) fn of_account(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<User>> {
-    let select =
-        concat!("SELECT ", user_columns!(), " FROM users WHERE account_id = $1 ORDER BY id");
-    all(sql, select, &values![account], user)
+    all(sql, select_users!("WHERE account_id = $1 ORDER BY id"), &values![account], from_row)
 }
 
 /// Every login, oldest first.
 pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<User>> {
-    all(sql, concat!("SELECT ", user_columns!(), " FROM users ORDER BY id"), &[], user)
+    all(sql, select_users!("ORDER BY id"), &[], from_row)
 }
 
 fn with_account(sql: &mut dyn Sql, user: Option<User>) -> Result<Option<UserHolder>> {
@@ -101,22 +90,6 @@ fn with_account(sql: &mut dyn Sql, user: Option<User>) -> Result<Option<UserHold
 fn account_of(sql: &mut dyn Sql, account: AccountId, user: UserId) -> Result<Account> {
     accounts::by_id(sql, account)?
         .ok_or_else(|| Fault::corrupt(format!("user {user} belongs to nobody")))
-}
-
-fn user(row: &dyn Row) -> Result<User> {
-    Ok(User {
-        id: UserId(row.int(0)?),
-        account: AccountId(row.int(1)?),
-        email: row.text(2)?.to_owned(),
-        mobile: row.opt_text(3)?.map(str::to_owned),
-        name: row.opt_text(4)?.map(str::to_owned),
-        role: row.text(5)?.to_owned(),
-        password_hash: row.text(6)?.to_owned(),
-        is_active: row.bool(7)?,
-        created_at: Timestamp(row.int(8)?),
-        confirmed_at: row.opt_int(9)?.map(Timestamp),
-        language: row.text(10)?.to_owned(),
-    })
 }
 
 /// Whether this is a known device of the address's login. It is one query whether the address has a
@@ -139,21 +112,6 @@ pub(crate) fn known_device(
 
 /// The devices of an account.
 pub(crate) fn devices_of(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<Device>> {
-    all(
-        sql,
-        "SELECT id, user_id, mark, sealed FROM devices WHERE account_id = $1 ORDER BY id",
-        &values![account],
-        |row| {
-            Ok(Device {
-                id: DeviceId(row.int(0)?),
-                user: UserId(row.int(1)?),
-                mark: mark(row.bytes(2)?)?,
-                sealed: row.bytes(3)?.to_vec(),
-            })
-        },
-    )
-}
-
-fn mark(bytes: &[u8]) -> Result<DeviceMark> {
-    bytes.try_into().map_err(|_| Fault::corrupt("a mark has 32 bytes"))
+    let of = "SELECT id, user_id, mark, sealed FROM devices WHERE account_id = $1 ORDER BY id";
+    all(sql, of, &values![account], from_row)
 }

@@ -6,9 +6,10 @@
 use super::find::by_email;
 use super::{CodeDigest, LoginDone, write};
 use crate::accounts::{self, User};
-use crate::backend::{Sql, all, first, values};
+use crate::backend::{Sql, all, columns, first, from_row, number, values};
 use crate::commit::unrefused;
-use crate::fault::{Fault, Result};
+use crate::fault::Result;
+use crate::read::words;
 use crate::settings::Setting;
 use domain::ids::{SessionId, UserId};
 use domain::{Account, AccountId, Timestamp};
@@ -35,6 +36,7 @@ domain::codes! {
         FirstOwner => "first_owner",
     }
 }
+words!(MailCodePurpose "purpose of a code");
 
 /// A code that a mail carries, as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub struct MailCode {
     /// When it expires.
     pub expires_at: Timestamp,
 }
+
+columns!(MailCode: digest, purpose, email, account, role, made_at, expires_at);
 
 /// Opens a merchant's account with its first login, in one commit. If the address has a login
 /// already, the new one gets an address that nobody can log in with.
@@ -146,6 +150,8 @@ pub struct SecondFactor {
     /// Whether it counts.
     pub is_confirmed: bool,
 }
+
+columns!(SecondFactor: sealed, last_step, is_confirmed);
 
 /// Stores a second factor that does not count yet, in place of one that does not count.
 #[derive(Clone, Debug)]
@@ -310,6 +316,8 @@ struct UsedCode {
     role: String,
 }
 
+columns!(UsedCode: email, account, role);
+
 fn use_code(
     sql: &mut dyn Sql,
     digest: &CodeDigest,
@@ -321,13 +329,7 @@ fn use_code(
         "SELECT email, account_id, role FROM mail_codes
          WHERE digest = $1 AND purpose = $2 AND used_at IS NULL AND expires_at > $3",
         &values![digest, purpose.code(), at],
-        |row| {
-            Ok(UsedCode {
-                email: row.text(0)?.to_owned(),
-                account: AccountId(row.int(1)?),
-                role: row.text(2)?.to_owned(),
-            })
-        },
+        from_row,
     )?;
     if found.is_some() {
         sql.execute("UPDATE mail_codes SET used_at = $1 WHERE digest = $2", &values![at, digest])?;
@@ -382,25 +384,14 @@ pub(crate) fn factor_of(sql: &mut dyn Sql, user: UserId) -> Result<Option<Second
         "SELECT sealed, last_step, CASE WHEN confirmed_at IS NULL THEN 0 ELSE 1 END
          FROM second_factors WHERE user_id = $1 AND kind = 'totp'",
         &values![user],
-        |row| {
-            Ok(SecondFactor {
-                sealed: row.bytes(0)?.to_vec(),
-                last_step: row.int(1)?,
-                is_confirmed: row.bool(2)?,
-            })
-        },
+        from_row,
     )
 }
 
 /// The recovery codes of a login that are not used yet.
 pub(crate) fn recovery_left(sql: &mut dyn Sql, user: UserId) -> Result<i64> {
-    let count = first(
-        sql,
-        "SELECT count(*) FROM recovery_codes WHERE user_id = $1 AND used_at IS NULL",
-        &values![user],
-        |row| row.int(0),
-    )?;
-    Ok(count.unwrap_or(0))
+    let left = "SELECT count(*) FROM recovery_codes WHERE user_id = $1 AND used_at IS NULL";
+    number(sql, left, &values![user])
 }
 
 /// The codes of an account that wait to be used, for people to join it.
@@ -411,22 +402,11 @@ pub(crate) fn invitations(
 ) -> Result<Vec<MailCode>> {
     all(
         sql,
-        "SELECT digest, email, role, made_at, expires_at FROM mail_codes
+        "SELECT digest, purpose, email, account_id, role, made_at, expires_at FROM mail_codes
          WHERE account_id = $1 AND expires_at > $2 AND used_at IS NULL AND purpose = 'join'
          ORDER BY made_at",
         &values![account, now],
-        |row| {
-            let digest = row.bytes(0)?.try_into();
-            Ok(MailCode {
-                digest: digest.map_err(|_| Fault::corrupt("a code's digest has 32 bytes"))?,
-                purpose: MailCodePurpose::Join,
-                email: row.text(1)?.to_owned(),
-                account,
-                role: row.text(2)?.to_owned(),
-                made_at: Timestamp(row.int(3)?),
-                expires_at: Timestamp(row.int(4)?),
-            })
-        },
+        from_row,
     )
 }
 
@@ -447,6 +427,8 @@ pub struct ListedSession {
     pub address: String,
 }
 
+columns!(ListedSession: id, audience, opened_at, ends_at, agent, address);
+
 /// The open sessions of a login, newest first.
 pub(crate) fn open_sessions(
     sql: &mut dyn Sql,
@@ -455,18 +437,10 @@ pub(crate) fn open_sessions(
 ) -> Result<Vec<ListedSession>> {
     all(
         sql,
-        "SELECT id, door, opened_at, ends_at, agent, address FROM sessions
+        "SELECT id, door, opened_at, ends_at, coalesce(agent, ''), coalesce(address, '')
+         FROM sessions
          WHERE user_id = $1 AND revoked_at IS NULL AND ends_at > $2 ORDER BY id DESC",
         &values![user, now],
-        |row| {
-            Ok(ListedSession {
-                id: SessionId(row.int(0)?),
-                audience: super::find::audience(row.text(1)?)?,
-                opened_at: Timestamp(row.int(2)?),
-                ends_at: Timestamp(row.int(3)?),
-                agent: row.opt_text(4)?.unwrap_or_default().to_owned(),
-                address: row.opt_text(5)?.unwrap_or_default().to_owned(),
-            })
-        },
+        from_row,
     )
 }

@@ -4,7 +4,7 @@
 //! a value that was damaged or changed alone; whoever writes SQL on purpose can write a digest too.
 //! Invariant: a digest covers what is stored, on whichever database.
 
-use crate::backend::{Row, Value};
+use crate::backend::{Row, Value, value_of};
 use crate::fault::Result;
 use ring::digest;
 use std::borrow::Cow;
@@ -27,16 +27,9 @@ pub(crate) fn of_values(values: &[Value<'_>]) -> Digest {
 /// The digest of the columns of a stored row from `first` on. `kinds` has a letter for each column:
 /// i(nteger), t(ext), b(ytes), - for one that is left out, or 0 for one that is taken as NULL.
 pub(crate) fn of_row(row: &dyn Row, first: usize, kinds: &str) -> Result<Digest> {
-    let value = |(column, kind)| {
-        Ok(match kind {
-            b'i' => row.opt_int(column)?.into(),
-            b't' => row.opt_text(column)?.into(),
-            b'0' => Value::Null,
-            _ => row.opt_bytes(column)?.map_or(Value::Null, Value::Bytes),
-        })
-    };
     let columns = (first..).zip(kinds.bytes()).filter(|(_, kind)| *kind != b'-');
-    let values: Vec<Value<'_>> = columns.map(value).collect::<Result<_>>()?;
+    let values = columns.map(|(column, kind)| value_of(row, column, kind));
+    let values: Vec<Value<'_>> = values.collect::<Result<_>>()?;
     Ok(of(values.into_iter()))
 }
 

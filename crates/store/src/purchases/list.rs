@@ -8,7 +8,7 @@
 //! (`find`).
 
 use super::{by_key, stored_reference};
-use crate::backend::{Row, Sql, Value, all, first, values};
+use crate::backend::{Sql, Value, all, columns, first, from_row, values};
 use crate::fault::Result;
 use crate::ledger::{AccountList, Page, lists};
 use crate::read::{self, purchase_columns};
@@ -86,6 +86,8 @@ pub struct RecentPurchase {
     pub delivered_at: Option<Timestamp>,
 }
 
+columns!(RecentPurchase: id, operator, state, amount, opened_at, delivered_at);
+
 impl From<Purchase> for RecentPurchase {
     fn from(p: Purchase) -> RecentPurchase {
         let Purchase { key, operator, state, amount, opened_at, delivered_at, .. } = p;
@@ -99,6 +101,8 @@ struct Sold {
     operator: String,
     kind: String,
 }
+
+columns!(Sold: operator, kind);
 
 /// A stretch of the purchases of one operator and kind, by their ids.
 struct Range {
@@ -174,17 +178,6 @@ pub(crate) fn recent(
     let filter = PurchaseFilter { since: Some(since), ..PurchaseFilter::default() };
     let page = Page { before: None, limit };
     Query::of(account, environment, &filter, page).recent(sql)
-}
-
-fn recent_purchase(row: &dyn Row) -> Result<RecentPurchase> {
-    Ok(RecentPurchase {
-        id: PurchaseId(row.int(0)?),
-        operator: row.text(1)?.to_owned(),
-        state: read::state(row.text(2)?)?,
-        amount: Money::new(row.int(4)?, read::currency(row.text(3)?)?),
-        opened_at: Timestamp(row.int(5)?),
-        delivered_at: row.opt_int(6)?.map(Timestamp),
-    })
 }
 
 /// Lists purchases; `$from` and `$and` say by which index. Columns that another table has too are
@@ -360,7 +353,7 @@ impl Query<'_> {
         let read = |sql: &mut dyn Sql, range: &Range| {
             let mut args = self.range_args(range);
             args.extend(values![range.limit]);
-            all(sql, RECENT, &args, recent_purchase)
+            all(sql, RECENT, &args, from_row::<RecentPurchase>)
         };
         let listed = self.merged(sql, read, |purchase| purchase.id)?;
         Ok(self.page_of([later, listed], |purchase| purchase.id))
@@ -409,14 +402,11 @@ impl Query<'_> {
     fn sold(&self, sql: &mut dyn Sql) -> Result<Vec<Sold>> {
         let mut all: Vec<Sold> = Vec::new();
         let mut last = Sold::default();
-        let read_one = |row: &dyn Row| {
-            Ok(Sold { operator: row.text(0)?.to_owned(), kind: row.text(1)?.to_owned() })
-        };
         loop {
             let args = values![self.account, self.environment, &last.operator, &last.kind];
-            let next = match first(sql, NEXT_KIND, &args, read_one)? {
+            let next: Sold = match first(sql, NEXT_KIND, &args, from_row)? {
                 Some(next) => next,
-                None => match first(sql, NEXT_OPERATOR, &args[..3], read_one)? {
+                None => match first(sql, NEXT_OPERATOR, &args[..3], from_row)? {
                     Some(next) => next,
                     None => return Ok(all),
                 },

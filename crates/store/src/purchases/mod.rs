@@ -36,7 +36,7 @@ pub(crate) use references::{kept_response, owner, owners_query, stored_reference
 pub use slips::KeepSlip;
 
 use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, all, first, values};
-use crate::fault::{Fault, Result};
+use crate::fault::Result;
 use crate::ledger::Page;
 use crate::read::{self, purchase_columns, select_purchases};
 use digest::Digest;
@@ -227,9 +227,7 @@ fn details(p: &Purchase) -> Result<Cow<'static, str>> {
     if p.details.is_empty() {
         return Ok(Cow::Borrowed("{}"));
     }
-    serde_json::to_string(&p.details)
-        .map(Cow::Owned)
-        .map_err(|error| Fault::corrupt(error.to_string()))
+    read::to_json(&p.details).map(Cow::Owned)
 }
 
 /// Updates a purchase by compare-and-swap on its version.

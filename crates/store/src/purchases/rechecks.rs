@@ -3,10 +3,9 @@
 //! Ids ascend with the days, so a mark says how far an upstream's orders were asked about. Nothing
 //! is decided by it. Invariant: of several nodes one takes each order.
 
-use crate::backend::{Sql, all, first, values};
+use crate::backend::{Sql, all, columns, first, from_row, values};
 use crate::commit::unrefused;
 use crate::fault::Result;
-use crate::read;
 use domain::{AttemptRef, PurchaseId, PurchaseKey, UpstreamCode};
 
 /// An attempt that an upstream has answered for good.
@@ -17,6 +16,8 @@ pub struct EndedAttempt {
     /// Its number.
     pub number: u32,
 }
+
+columns!(EndedAttempt: purchase, number);
 
 impl EndedAttempt {
     /// Our reference of it.
@@ -58,7 +59,7 @@ pub(crate) fn mark(
     days: u32,
 ) -> Result<Option<PurchaseId>> {
     let text = "SELECT through_id FROM rechecks WHERE code = $1 AND days = $2";
-    first(sql, text, &values![code, days], |row| Ok(PurchaseId(row.int(0)?)))
+    first(sql, text, &values![code, days], from_row)
 }
 
 /// The attempts at an upstream that have an outcome, of purchases between two ids (the second one
@@ -76,6 +77,6 @@ pub(crate) fn ended_attempts(
          WHERE purchase_id > $1 AND purchase_id < $2 AND upstream = $3 AND outcome IS NOT NULL
          ORDER BY purchase_id, account_id, environment, number LIMIT $4",
         &values![after, before, code, limit],
-        |row| Ok(EndedAttempt { purchase: read::purchase_key(row)?, number: row.u32(3)? }),
+        from_row,
     )
 }

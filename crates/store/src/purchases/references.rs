@@ -5,9 +5,9 @@
 //! pruned, so a reference stays used up for ever.
 
 use super::digest;
-use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, first, values};
+use crate::backend::{Row, SetQuery, Sql, Value, WriteKey, first, from_row, values};
 use crate::commit::unrefused;
-use crate::fault::{Fault, Result};
+use crate::fault::Result;
 use domain::{PurchaseId, PurchaseKey, ReferenceKey, ReferenceOwner, Timestamp};
 
 /// Keeps the first response to a request with an idempotency key.
@@ -95,10 +95,7 @@ pub(crate) fn kept_response(
         "SELECT status, body FROM replays
          WHERE account_id = $1 AND environment = $2 AND space = $3 AND reference = $4",
         &reference_values(reference),
-        |row| {
-            let status = u16::try_from(row.int(0)?).map_err(|_| Fault::corrupt("a status"))?;
-            Ok((status, row.text(1)?.to_owned()))
-        },
+        from_row,
     )
 }
 

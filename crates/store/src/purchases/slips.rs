@@ -87,7 +87,7 @@ pub(crate) fn keep(
         tariff: slip.tariff.clone(),
         charges: slip.charges.iter().map(charge).collect(),
     };
-    let body = serde_json::to_string(&row).map_err(|error| Fault::corrupt(error.to_string()))?;
+    let body = read::to_json(&row)?;
     sql.defer(
         "INSERT INTO slips (purchase_id, account_id, environment, upstream, body, at)
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",

@@ -3,10 +3,9 @@
 //! Nothing is decided by it. Secrets are taken out before a request arrives here. Invariant: an
 //! account's log is bounded, so a list of it reads a bounded range of the primary key.
 
-use crate::backend::{Row, Sql, WriteKey, all, first, values};
+use crate::backend::{Sql, WriteKey, all, columns, first, from_row, values};
 use crate::commit::{Commit, CommitNeeds, Tx, unrefused};
-use crate::fault::{Fault, Result};
-use crate::read;
+use crate::fault::Result;
 use domain::{AccountId, Environment, KeyId, Timestamp};
 use std::convert::Infallible;
 
@@ -39,6 +38,11 @@ pub struct LoggedRequest {
     pub sent: String,
     /// The answer's body without secrets, cut.
     pub answered: String,
+}
+
+columns! {
+    LoggedRequest: account, environment, id, key, address, method, path, query, status, code,
+    took_us, sent, answered
 }
 
 /// Keeps requests; then deletes the oldest of these accounts past so many.
@@ -96,6 +100,8 @@ pub struct ErrorGroup {
     /// The latest one.
     pub last: i64,
 }
+
+columns!(ErrorGroup: path, status, code, count, last);
 
 impl Commit for KeepRequests {
     type Done = ();
@@ -200,7 +206,7 @@ pub(crate) fn list(
         key,
         *limit
     ];
-    all(sql, LIST, &args, request)
+    all(sql, LIST, &args, from_row)
 }
 
 /// One request of an account in an environment.
@@ -210,7 +216,7 @@ pub(crate) fn one(
     environment: Environment,
     id: i64,
 ) -> Result<Option<LoggedRequest>> {
-    first(sql, select_requests!("id = $3"), &values![account, environment, id], request)
+    first(sql, select_requests!("id = $3"), &values![account, environment, id], from_row)
 }
 
 /// The errors of an account since a moment, by path and code, the most frequent first.
@@ -221,35 +227,5 @@ pub(crate) fn errors(
     since: Timestamp,
     limit: u32,
 ) -> Result<Vec<ErrorGroup>> {
-    all(sql, ERRORS, &values![account, environment, since, limit], |row| {
-        Ok(ErrorGroup {
-            path: row.text(0)?.to_owned(),
-            status: status(row.int(1)?)?,
-            code: row.text(2)?.to_owned(),
-            count: u64::try_from(row.int(3)?).unwrap_or(0),
-            last: row.int(4)?,
-        })
-    })
-}
-
-fn status(stored: i64) -> Result<u16> {
-    u16::try_from(stored).map_err(|_| Fault::corrupt("an HTTP status"))
-}
-
-fn request(row: &dyn Row) -> Result<LoggedRequest> {
-    Ok(LoggedRequest {
-        account: AccountId(row.int(0)?),
-        environment: read::environment(row.text(1)?)?,
-        id: row.int(2)?,
-        key: row.opt_int(3)?.map(KeyId),
-        address: row.text(4)?.to_owned(),
-        method: row.text(5)?.to_owned(),
-        path: row.text(6)?.to_owned(),
-        query: row.text(7)?.to_owned(),
-        status: status(row.int(8)?)?,
-        code: row.text(9)?.to_owned(),
-        took_us: u64::try_from(row.int(10)?).unwrap_or(0),
-        sent: row.text(11)?.to_owned(),
-        answered: row.text(12)?.to_owned(),
-    })
+    all(sql, ERRORS, &values![account, environment, since, limit], from_row)
 }

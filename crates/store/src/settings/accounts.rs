@@ -3,12 +3,12 @@
 //! A login is written here and read in `people`, which knows its sessions and devices too. Of a
 //! password or a secret key only a hash is stored.
 
-use crate::backend::{Sql, WriteKey, all, first, values};
+use crate::backend::{Sql, WriteKey, all, columns, first, from_row, values};
 use crate::commit::{Commit, CommitNeeds, Tx, unrefused};
 use crate::fault::{Fault, Result};
 use crate::ledger;
 use crate::purchases::digest;
-use crate::read;
+use crate::read::{self, to_json};
 use crate::settings::catalog::notify_nodes;
 use domain::ids::{KeyId, UserId};
 use domain::{
@@ -76,16 +76,20 @@ pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Account>> {
     all(sql, select_accounts!("ORDER BY a.id"), &[], read::account)
 }
 
+macro_rules! select_keys {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, account_id, environment, open_key, secret_digest, secret_tail, allow_list,
+                 revoked_at, scopes, expires_at, made_by FROM keys ",
+            $rest
+        )
+    };
+}
+
 /// The pair of an open key, with its account; revoked ones too.
 pub(crate) fn key_holder(sql: &mut dyn Sql, open_key: &str) -> Result<Option<KeyHolder>> {
-    let key = first(
-        sql,
-        "SELECT id, account_id, environment, open_key, secret_digest, secret_tail, allow_list,
-             revoked_at, scopes, expires_at, made_by FROM keys WHERE open_key = $1",
-        &values![open_key],
-        read::key,
-    )?;
-    let Some(key) = key else { return Ok(None) };
+    let key = first(sql, select_keys!("WHERE open_key = $1"), &values![open_key], from_row)?;
+    let Some(key): Option<Key> = key else { return Ok(None) };
     let account = by_id(sql, key.account)?
         .ok_or_else(|| Fault::corrupt(format!("key {} belongs to nobody", key.id)))?;
     Ok(Some(KeyHolder { key, account }))
@@ -93,13 +97,7 @@ pub(crate) fn key_holder(sql: &mut dyn Sql, open_key: &str) -> Result<Option<Key
 
 /// The key pairs of an account, oldest first.
 pub(crate) fn keys_of(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<Key>> {
-    all(
-        sql,
-        "SELECT id, account_id, environment, open_key, secret_digest, secret_tail, allow_list,
-             revoked_at, scopes, expires_at, made_by FROM keys WHERE account_id = $1 ORDER BY id",
-        &values![account],
-        read::key,
-    )
+    all(sql, select_keys!("WHERE account_id = $1 ORDER BY id"), &values![account], from_row)
 }
 
 /// Inserts an account, or updates it.
@@ -178,14 +176,10 @@ pub(crate) fn set_user(sql: &mut dyn Sql, u: &User) -> Result<()> {
 
 /// Inserts a key pair, or updates what limits it.
 pub(crate) fn set_key(sql: &mut dyn Sql, k: &Key, created_at: Timestamp) -> Result<()> {
-    let allow_list = serde_json::to_string(&k.allow_list.lines())
-        .map_err(|error| Fault::corrupt(error.to_string()))?;
+    let allow_list = to_json(&k.allow_list.lines())?;
     let scopes = match k.scopes.is_all() {
         true => None,
-        false => Some(
-            serde_json::to_string(&k.scopes.codes())
-                .map_err(|error| Fault::corrupt(error.to_string()))?,
-        ),
+        false => Some(to_json(&k.scopes.codes())?),
     };
     sql.run(
         "INSERT INTO keys (id, account_id, environment, open_key, secret_digest, secret_tail,
@@ -219,6 +213,8 @@ pub struct KeyUse {
     /// The client's address.
     pub address: String,
 }
+
+columns!(KeyUse: used_at, address);
 
 /// Notes the last uses of key pairs; an earlier one does not take the place of a later one.
 #[derive(Clone, Debug)]
@@ -255,10 +251,7 @@ pub(crate) fn key_uses(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<(Key
         "SELECT u.key_id, u.used_at, u.address FROM keys k JOIN key_uses u ON u.key_id = k.id
          WHERE k.account_id = $1",
         &values![account],
-        |row| {
-            let (used_at, address) = (Timestamp(row.int(1)?), row.text(2)?.to_owned());
-            Ok((KeyId(row.int(0)?), KeyUse { used_at, address }))
-        },
+        from_row,
     )
 }
 
@@ -282,7 +275,7 @@ pub(crate) fn key_secrets(sql: &mut dyn Sql, account: AccountId) -> Result<Vec<(
         sql,
         "SELECT key_id, sealed FROM key_secrets WHERE account_id = $1 ORDER BY key_id",
         &values![account],
-        |row| Ok((KeyId(row.int(0)?), row.bytes(1)?.to_vec())),
+        from_row,
     )
 }
 
@@ -309,7 +302,5 @@ pub(crate) fn keep_master_key(sql: &mut dyn Sql, tag: &[u8; 32]) -> Result<()> {
 
 /// The tag of the master key that seals this data; `None` until one is kept.
 pub(crate) fn master_key(sql: &mut dyn Sql) -> Result<Option<[u8; 32]>> {
-    first(sql, "SELECT mark FROM marks WHERE name = 'master key'", &[], |row| {
-        row.bytes(0)?.try_into().map_err(|_| Fault::corrupt("the master key's mark"))
-    })
+    first(sql, "SELECT mark FROM marks WHERE name = 'master key'", &[], from_row)
 }

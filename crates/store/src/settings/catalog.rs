@@ -3,9 +3,9 @@
 //! It is read whole, because it is used whole. A change notifies the other nodes, which read it
 //! again.
 
-use crate::backend::{Sql, Value, all, first, values};
+use crate::backend::{Sql, Value, all, first, from_row, values};
 use crate::fault::{Fault, Result};
-use crate::read;
+use crate::read::to_json;
 use domain::{
     AmountRange, Catalog, Category, Country, Field, OfferForm, Operator, PriceRule, Pricing,
     Product, Route, UpstreamCode,
@@ -20,37 +20,38 @@ pub(crate) fn whole(sql: &mut dyn Sql) -> Result<Catalog> {
             "SELECT code, name, currency, calling_code, trunk, length, begins
              FROM countries ORDER BY code",
             &[],
-            read::country,
+            from_row,
         )?,
         operators: all(
             sql,
             "SELECT o.id, o.code, o.aliases, o.name, o.country, o.service, o.logo, o.prefixes,
-                 o.prepaid_least, o.prepaid_most, o.postpaid_least, o.postpaid_most, o.offers,
-                 o.is_active, c.currency
+                 c.currency, o.prepaid_least, c.currency, o.prepaid_most, c.currency,
+                 o.postpaid_least, c.currency, o.postpaid_most, o.offers, o.is_active
              FROM operators o JOIN countries c ON c.code = o.country ORDER BY o.id",
             &[],
-            read::operator,
+            from_row,
         )?,
         categories: all(
             sql,
             "SELECT id, name, description, logo FROM categories ORDER BY id",
             &[],
-            read::category,
+            from_row,
         )?,
         products: all(
             sql,
             "SELECT id, name, title, description, ref_name, operator, category_id, kind, currency,
-                 price, least, most, bill_format, fields, checks_bill, receipt, logo, is_active
+                 price, currency, least, currency, most, bill_format, fields, checks_bill, receipt,
+                 logo, is_active
              FROM products ORDER BY id",
             &[],
-            read::product,
+            from_row,
         )?,
         prices: all(
             sql,
             "SELECT id, charge, account_id, plan, operator, kind, from_at, until_at, currency, flat,
-                 share_ppm, least, most FROM prices ORDER BY id",
+                 share_ppm, currency, least, currency, most FROM prices ORDER BY id",
             &[],
-            read::price,
+            from_row,
         )?,
         routes: all(
             sql,
@@ -58,7 +59,7 @@ pub(crate) fn whole(sql: &mut dyn Sql) -> Result<Catalog> {
                  product, account_id
              FROM routes ORDER BY id",
             &[],
-            read::route,
+            from_row,
         )?,
     })
 }
@@ -82,11 +83,6 @@ pub(crate) fn revise(sql: &mut dyn Sql, seen: i64) -> Result<bool> {
         &values![seen],
     )?;
     Ok(revised == 1)
-}
-
-fn json(list: &[impl AsRef<str>]) -> Result<String> {
-    let list: Vec<&str> = list.iter().map(AsRef::as_ref).collect();
-    serde_json::to_string(&list).map_err(|error| Fault::corrupt(error.to_string()))
 }
 
 /// Inserts a country, or replaces it.
@@ -113,7 +109,7 @@ pub(crate) fn set_country(sql: &mut dyn Sql, c: &Country) -> Result<()> {
 
 /// Inserts an operator, or replaces it.
 pub(crate) fn set_operator(sql: &mut dyn Sql, o: &Operator) -> Result<()> {
-    let (aliases, prefixes) = (json(&o.aliases)?, json(&o.prefixes)?);
+    let (aliases, prefixes) = (to_json(&o.aliases)?, to_json(&o.prefixes)?);
     let least = |limits: Option<AmountRange>| Value::from(limits.map(|l| l.min.minor()));
     let most = |limits: Option<AmountRange>| Value::from(limits.map(|l| l.max.minor()));
     sql.run(
@@ -168,7 +164,6 @@ pub(crate) struct FieldRow {
 
 /// Inserts a product, or replaces it.
 pub(crate) fn set_product(sql: &mut dyn Sql, p: &Product) -> Result<()> {
-    let broken = |error: serde_json::Error| Fault::corrupt(error.to_string());
     let field = |f: &Field| FieldRow {
         name: f.name.clone(),
         label: f.label.clone(),
@@ -177,10 +172,10 @@ pub(crate) fn set_product(sql: &mut dyn Sql, p: &Product) -> Result<()> {
         length_max: f.length_max,
     };
     let fields: Vec<FieldRow> = p.fields.iter().map(field).collect();
-    let fields = serde_json::to_string(&fields).map_err(broken)?;
+    let fields = to_json(&fields)?;
     let receipt: Vec<(&str, String)> =
         p.receipt.iter().map(|line| (line.label.as_str(), line.part.code())).collect();
-    let receipt = serde_json::to_string(&receipt).map_err(broken)?;
+    let receipt = to_json(&receipt)?;
     let (price, limits) = match p.price {
         Pricing::Fixed(price) => (Some(price), None),
         Pricing::Range(limits) => (None, Some(limits)),
@@ -252,7 +247,7 @@ pub(crate) fn set_price(sql: &mut dyn Sql, p: &PriceRule) -> Result<()> {
 /// Inserts a route, or replaces it.
 pub(crate) fn set_route(sql: &mut dyn Sql, r: &Route) -> Result<()> {
     let upstreams: Vec<&str> = r.upstreams.iter().map(UpstreamCode::as_str).collect();
-    let upstreams = json(&upstreams)?;
+    let upstreams = to_json(&upstreams)?;
     sql.run(
         "INSERT INTO routes (id, environment, operator, kind, recipient_ends, upstreams,
              needs_approval, product, account_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -273,16 +268,6 @@ pub(crate) fn set_route(sql: &mut dyn Sql, r: &Route) -> Result<()> {
             r.account
         ],
     )
-}
-
-/// Removes a route.
-pub(crate) fn remove_route(sql: &mut dyn Sql, id: i64) -> Result<()> {
-    sql.run("DELETE FROM routes WHERE id = $1", &values![id])
-}
-
-/// Removes a price rule. Purchases keep the price that they were sold at.
-pub(crate) fn remove_price(sql: &mut dyn Sql, id: i64) -> Result<()> {
-    sql.run("DELETE FROM prices WHERE id = $1", &values![id])
 }
 
 #[cfg(test)]

@@ -3,11 +3,10 @@
 //! Not here: our own count, which is the ledger's. What is here is never booked: it is compared,
 //! and decides only whether an upstream gets new orders.
 
-use crate::backend::{Sql, all, first, values};
+use crate::backend::{Sql, all, columns, first, from_row, values};
 use crate::commit::{Commit, CommitNeeds, Tx, unrefused};
 use crate::fault::Result;
 use crate::ledger::Posting;
-use crate::read;
 use crate::webhooks::enqueue;
 use domain::{
     Currency, Environment, Money, PendingWebhook, PostingDenied, PurchaseKey, Timestamp,
@@ -62,6 +61,8 @@ pub struct PaidToUpstream {
     pub amount: Money,
 }
 
+columns!(PaidToUpstream: code, amount);
+
 /// What was booked by a payment of the rail of upstreams; none: nothing, or its month is archived.
 pub(crate) fn paid(
     sql: &mut dyn Sql,
@@ -76,10 +77,7 @@ pub(crate) fn paid(
          WHERE p.environment = $1 AND p.rail = 'upstream' AND p.reference = $2
              AND a.purpose = 'float'",
         &values![environment, reference],
-        |row| {
-            let amount = Money::new(row.int(2)?, read::currency(row.text(1)?)?);
-            Ok(PaidToUpstream { code: UpstreamCode::new(row.text(0)?), amount })
-        },
+        from_row,
     )
 }
 
@@ -152,11 +150,11 @@ pub struct NoteFloatLevel {
 }
 
 unrefused!(NoteFloatLevel, bool, |change, tx| {
-    let before = first(
+    let before: Option<String> = first(
         tx.sql,
         "SELECT level FROM upstream_watch WHERE code = $1",
         &values![&change.code],
-        |row| Ok(row.text(0)?.to_owned()),
+        from_row,
     )?;
     if before.as_deref() == Some(change.level) {
         return Ok(false);
@@ -218,6 +216,8 @@ pub struct ReportedBalance {
     pub reported_at: Timestamp,
 }
 
+columns!(ReportedBalance: code, balance, ours, reported_at);
+
 /// Our own count of a float, in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerFloat {
@@ -229,36 +229,28 @@ pub struct LedgerFloat {
     pub ours: Money,
 }
 
+columns!(LedgerFloat: code, environment, ours);
+
 /// What upstreams last said.
 pub(crate) fn reported(sql: &mut dyn Sql) -> Result<Vec<ReportedBalance>> {
-    let rows =
-        "SELECT code, currency, balance, ours, reported_at FROM upstream_balances ORDER BY code";
-    all(sql, rows, &[], |row| {
-        let currency = read::currency(row.text(1)?)?;
-        Ok(ReportedBalance {
-            code: UpstreamCode::new(row.text(0)?),
-            balance: Money::new(row.int(2)?, currency),
-            ours: Money::new(row.int(3)?, currency),
-            reported_at: Timestamp(row.int(4)?),
-        })
-    })
+    all(
+        sql,
+        "SELECT code, currency, balance, currency, ours, reported_at
+         FROM upstream_balances ORDER BY code",
+        &[],
+        from_row,
+    )
 }
 
 /// Our own count of every float.
 pub(crate) fn ledger(sql: &mut dyn Sql) -> Result<Vec<LedgerFloat>> {
+    // A balance is what we owe: a float is the other way round.
     all(
         sql,
-        "SELECT upstream, environment, currency, balance FROM ledger_accounts
+        "SELECT upstream, environment, currency, -balance FROM ledger_accounts
          WHERE purpose = 'float' ORDER BY upstream, environment, currency",
         &[],
-        |row| {
-            Ok(LedgerFloat {
-                code: UpstreamCode::new(row.text(0)?),
-                environment: read::environment(row.text(1)?)?,
-                // A balance is what we owe: a float is the other way round.
-                ours: Money::new(-row.int(3)?, read::currency(row.text(2)?)?),
-            })
-        },
+        from_row,
     )
 }
 
@@ -272,13 +264,11 @@ pub(crate) fn hours(
         sql,
         "SELECT hour, spent FROM upstream_hours WHERE code = $1 AND currency = $2 ORDER BY hour",
         &values![code, currency],
-        |row| Ok((row.int(0)?, row.int(1)?)),
+        from_row,
     )
 }
 
 /// The floats that were ever paid into: of those our own count is known.
 pub(crate) fn funded(sql: &mut dyn Sql) -> Result<Vec<(UpstreamCode, Currency)>> {
-    all(sql, "SELECT code, currency FROM upstream_floats ORDER BY code, currency", &[], |row| {
-        Ok((UpstreamCode::new(row.text(0)?), read::currency(row.text(1)?)?))
-    })
+    all(sql, "SELECT code, currency FROM upstream_floats ORDER BY code, currency", &[], from_row)
 }

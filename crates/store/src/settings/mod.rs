@@ -6,7 +6,7 @@ pub(crate) mod floats;
 pub(crate) mod plans;
 pub(crate) mod upstreams;
 
-use crate::backend::Sql;
+use crate::backend::{Sql, values};
 use crate::commit::unrefused;
 use crate::fault::Result;
 use crate::webhooks::{Endpoint, endpoints};
@@ -106,8 +106,9 @@ impl Setting {
             Setting::Product(product) => catalog::set_product(sql, product),
             Setting::Price(price) => catalog::set_price(sql, price),
             Setting::Route(route) => catalog::set_route(sql, route),
-            Setting::NoRoute(id) => catalog::remove_route(sql, *id),
-            Setting::NoPrice(id) => catalog::remove_price(sql, *id),
+            Setting::NoRoute(id) => sql.run("DELETE FROM routes WHERE id = $1", &values![*id]),
+            // Purchases keep the price that they were sold at.
+            Setting::NoPrice(id) => sql.run("DELETE FROM prices WHERE id = $1", &values![*id]),
         }
     }
 }

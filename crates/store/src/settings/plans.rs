@@ -5,11 +5,10 @@
 
 use super::accounts::{by_id, set_account};
 use super::catalog::notify_nodes;
-use crate::backend::{Sql, all, first, values};
+use crate::backend::{Sql, all, columns, first, from_row, values};
 use crate::commit::{Commit, CommitNeeds, Tx, unrefused};
 use crate::fault::{Fault, Result};
 use crate::ledger::Posting;
-use crate::read;
 use domain::{
     AccountId, Currency, Money, Plan, PlanKind, PlanTerms, PostingDenied, Subscription, Timestamp,
 };
@@ -17,18 +16,11 @@ use domain::{
 /// The terms of every plan.
 pub(crate) fn terms(sql: &mut dyn Sql) -> Result<Vec<PlanTerms>> {
     let rows = all(sql, "SELECT code, per_minute FROM plans", &[], |row| {
-        let kind = read::parse("plan", row.text(0)?, PlanKind::from_code)?;
-        Ok(PlanTerms { kind, per_minute: row.u32(1)?, prices: Vec::new() })
+        let (kind, per_minute) = from_row(row)?;
+        Ok(PlanTerms { kind, per_minute, prices: Vec::new() })
     })?;
-    let prices = all(
-        sql,
-        "SELECT plan, currency, a_month FROM plan_prices ORDER BY currency",
-        &[],
-        |row| {
-            let kind = read::parse("plan", row.text(0)?, PlanKind::from_code)?;
-            Ok((kind, Money::new(row.int(2)?, read::currency(row.text(1)?)?)))
-        },
-    )?;
+    let prices = "SELECT plan, currency, a_month FROM plan_prices ORDER BY currency";
+    let prices: Vec<(PlanKind, Money)> = all(sql, prices, &[], from_row)?;
     let of = |kind: PlanKind| {
         let terms = rows.iter().find(|terms| terms.kind == kind).cloned();
         let mut terms = terms.ok_or_else(|| Fault::corrupt(format!("no plan {}", kind.code())))?;
@@ -105,7 +97,7 @@ unrefused!(SetPlanRenewal, (), |change, tx| match change.currency {
 /// The wallet from which an account's plan is renewed by itself; `None`: it is not.
 pub(crate) fn renewal(sql: &mut dyn Sql, account: AccountId) -> Result<Option<Currency>> {
     let of = "SELECT currency FROM plan_renewals WHERE account_id = $1";
-    first(sql, of, &values![account], |row| read::currency(row.text(0)?))
+    first(sql, of, &values![account], from_row)
 }
 
 /// A plan that is to be renewed.
@@ -118,6 +110,8 @@ pub struct DueRenewal {
     /// When the plan ends or has ended.
     pub until: Timestamp,
 }
+
+columns!(DueRenewal: account, currency, until);
 
 /// The plans that are renewed by themselves and end between two moments.
 pub(crate) fn due_renewals(
@@ -132,13 +126,7 @@ pub(crate) fn due_renewals(
          WHERE a.plan IS NOT NULL AND a.subscribed_until >= $1 AND a.subscribed_until <= $2
          ORDER BY r.account_id",
         &values![from, to],
-        |row| {
-            Ok(DueRenewal {
-                account: AccountId(row.int(0)?),
-                currency: read::currency(row.text(1)?)?,
-                until: Timestamp(row.int(2)?),
-            })
-        },
+        from_row,
     )
 }
 

@@ -5,10 +5,10 @@
 //! overwritten, and an upstream with open attempts is not removed.
 
 use super::catalog::notify_nodes;
-use crate::backend::{Row, Sql, all, first, values};
+use crate::backend::{Columns, FromRow, Sql, all, columns, first, from_row, values};
 use crate::commit::unrefused;
 use crate::fault::{Fault, Result};
-use crate::read;
+use crate::read::{json, to_json};
 use domain::{Currency, Environment, PauseCause, Timestamp, UpstreamCode};
 use std::collections::BTreeMap;
 
@@ -102,7 +102,7 @@ unrefused!(SetUpstream, UpstreamSet, |change, tx| {
         tx.sql,
         "SELECT revision, removed_at FROM upstreams WHERE code = $1",
         &values![&upstream.code],
-        |row| Ok((row.int(0)?, row.opt_int(1)?)),
+        from_row::<(i64, Option<i64>)>,
     )?;
     let same_settings = first(
         tx.sql,
@@ -175,12 +175,8 @@ pub(crate) fn confirmed_refusals(sql: &mut dyn Sql, code: &UpstreamCode) -> Resu
     Ok(first(sql, text, &values![code], |row| row.u32(0))?.unwrap_or(0))
 }
 
-fn json(value: &impl serde::Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| Fault::corrupt(error.to_string()))
-}
-
 fn set(sql: &mut dyn Sql, u: &StoredUpstream, revision: i64) -> Result<()> {
-    let (hosts, maps, names) = (json(&u.hosts)?, json(&u.maps)?, json(&u.secret_names)?);
+    let (hosts, maps, names) = (to_json(&u.hosts)?, to_json(&u.maps)?, to_json(&u.secret_names)?);
     sql.run(
         "INSERT INTO upstreams (code, kind, environment, url, hosts, settings, maps, secret_names,
              secrets, calls_at_once, float_currency, float_alert, float_stop, paused, account_since,
@@ -226,48 +222,26 @@ pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<StoredUpstream>> {
     all(
         sql,
         "SELECT code, kind, environment, url, hosts, settings, maps, secret_names, secrets,
-             calls_at_once, float_currency, float_alert, float_stop, paused, account_since,
-             created_at, removed_at, revision, paused_cause, paused_by
+             calls_at_once, float_currency, float_alert, float_stop, paused_cause, paused,
+             paused_by, account_since, created_at, removed_at, revision
          FROM upstreams ORDER BY code",
         &[],
-        upstream,
+        from_row,
     )
 }
 
-fn upstream(row: &dyn Row) -> Result<StoredUpstream> {
-    let maps = serde_json::from_str(row.text(6)?);
-    Ok(StoredUpstream {
-        code: UpstreamCode::new(row.text(0)?),
-        kind: row.text(1)?.to_owned(),
-        environment: read::environment(row.text(2)?)?,
-        url: row.text(3)?.to_owned(),
-        hosts: read::list(row.text(4)?)?,
-        settings: row.text(5)?.to_owned(),
-        maps: maps.map_err(|error| Fault::corrupt(error.to_string()))?,
-        secret_names: read::list(row.text(7)?)?,
-        secrets: row.bytes(8)?.to_vec(),
-        calls_at_once: row
-            .opt_int(9)?
-            .map(|n| u32::try_from(n).map_err(|_| Fault::corrupt("a limit of calls")))
-            .transpose()?,
-        float_currency: row.opt_text(10)?.map(read::currency).transpose()?,
-        float_alert: row.opt_int(11)?,
-        float_stop: row.opt_int(12)?,
-        paused: row.opt_text(13)?.map(|reason| pause(row, reason)).transpose()?,
-        account_since: Timestamp(row.int(14)?),
-        created_at: Timestamp(row.int(15)?),
-        removed_at: row.opt_int(16)?.map(Timestamp),
-        revision: row.int(17)?,
-    })
+columns! {
+    StoredUpstream: code, kind, environment, url, hosts by json, settings, maps by json,
+    secret_names by json, secrets, calls_at_once, float_currency, float_alert, float_stop,
+    paused by pause, account_since, created_at, removed_at, revision
 }
 
-fn pause(row: &dyn Row, reason: &str) -> Result<Pause> {
-    let cause = row.opt_text(18)?.and_then(PauseCause::from_code);
-    Ok(Pause {
-        cause: cause.ok_or_else(|| Fault::corrupt("why an upstream is paused"))?,
-        reason: reason.to_owned(),
-        by: row.opt_text(19)?.unwrap_or_default().to_owned(),
-    })
+fn pause(columns: &mut Columns<'_>) -> Result<Option<Pause>> {
+    let cause = columns.next(|row, column| row.opt_text(column))?.and_then(PauseCause::from_code);
+    let (reason, by): (Option<String>, Option<String>) = FromRow::read(columns)?;
+    let Some(reason) = reason else { return Ok(None) };
+    let cause = cause.ok_or_else(|| Fault::corrupt("why an upstream is paused"))?;
+    Ok(Some(Pause { cause, reason, by: by.unwrap_or_default() }))
 }
 
 /// How many open purchases have their latest attempt at this upstream.

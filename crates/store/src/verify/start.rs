@@ -5,7 +5,7 @@
 
 use super::AuditReport;
 use crate::archive::{self, Closing};
-use crate::backend::{Sql, all, first, values};
+use crate::backend::{Sql, all, first, from_row, number, values};
 use crate::fault::Result;
 use crate::ledger::{FIRST_MONTH, GENESIS};
 use domain::Month;
@@ -38,9 +38,10 @@ pub(super) struct ChainEnd {
 
 impl Start {
     pub(super) fn read(sql: &mut dyn Sql) -> Result<Start> {
-        let months = all(sql, "SELECT month, digest FROM archives ORDER BY month", &[], |row| {
-            Ok((archive::month(row.int(0)?)?, row.opt_bytes(1)?.is_some()))
-        })?;
+        let months: Vec<(Month, bool)> =
+            all(sql, "SELECT month, digest FROM archives ORDER BY month", &[], |row| {
+                Ok((from_row(row)?, row.opt_bytes(1)?.is_some()))
+            })?;
         let archived: Vec<Month> = months.iter().filter(|(_, is)| *is).map(|(m, _)| *m).collect();
         let month = archived.last().map_or(0, |month| month.number());
         let last = first(
@@ -49,12 +50,8 @@ impl Start {
             &values![month],
             archive::closed,
         )?;
-        let carried = all(
-            sql,
-            "SELECT ledger_account_id, balance FROM carried WHERE month = $1",
-            &values![month],
-            |row| Ok((row.int(0)?, row.int(1)?)),
-        )?;
+        let carried = "SELECT ledger_account_id, balance FROM carried WHERE month = $1";
+        let carried: Vec<(i64, i64)> = all(sql, carried, &values![month], from_row)?;
         let genesis = ChainEnd { seq: 0, hash: GENESIS, month: FIRST_MONTH };
         Ok(Start {
             chain: last.map_or(genesis, |last| ChainEnd {
@@ -86,13 +83,9 @@ pub(super) fn check_bounds(
     if (end.seq, end.hash) != (closing.journals.1, closing.hashes.1) {
         report.add(format!("{month}: does not end at journal {}", closing.journals.1));
     }
-    let foreign = first(
-        sql,
-        "SELECT count(*) FROM purchases WHERE id < $1 OR id >= $2",
-        &values![closing.ids_from, closing.ids_below],
-        |row| row.int(0),
-    )?;
-    if let Some(foreign @ 1..) = foreign {
+    let foreign = "SELECT count(*) FROM purchases WHERE id < $1 OR id >= $2";
+    let foreign = number(sql, foreign, &values![closing.ids_from, closing.ids_below])?;
+    if foreign > 0 {
         report.add(format!("{month}: {foreign} purchases in it are of other months"));
     }
     Ok(())

@@ -3,10 +3,10 @@
 //! Nodes cache them and read them again when [`version`] has grown. Invariant: an endpoint's
 //! secrets are sealed before they come here.
 
-use crate::backend::{Row, Sql, all, first, values};
+use crate::backend::{Sql, all, columns, from_row, number, values};
 use crate::commit::unrefused;
-use crate::fault::{Fault, Result};
-use crate::read;
+use crate::fault::Result;
+use crate::read::{json, to_json};
 use domain::ids::{EndpointId, KeyId};
 use domain::{AccountId, Environment, SuccessEvent, Timestamp};
 
@@ -37,6 +37,11 @@ pub struct Endpoint {
     pub removed_at: Option<Timestamp>,
 }
 
+columns! {
+    Endpoint: id, account, environment, key, url, events by json, success_event, secret, old_secret,
+    created_at, removed_at
+}
+
 /// An address that an account's webhooks go to, in one environment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Destination {
@@ -48,6 +53,8 @@ pub struct Destination {
     pub url: String,
 }
 
+columns!(Destination: account, environment, url);
+
 /// The health of an address that does not work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointHealth {
@@ -56,6 +63,8 @@ pub struct EndpointHealth {
     /// Since when it is switched off, and why.
     pub off: Option<(Timestamp, String)>,
 }
+
+columns!(EndpointHealth: since, off);
 
 /// Inserts an endpoint, or replaces it whole.
 #[derive(Clone, Debug)]
@@ -87,8 +96,7 @@ unrefused!(TrustHost, (), |change, tx| {
 
 /// Inserts an endpoint, or replaces it.
 pub(crate) fn set(sql: &mut dyn Sql, e: &Endpoint) -> Result<()> {
-    let events =
-        serde_json::to_string(&e.events).map_err(|error| Fault::corrupt(error.to_string()))?;
+    let events = to_json(&e.events)?;
     let old = e.old_secret.as_ref();
     sql.run(
         "INSERT INTO endpoints (id, account_id, environment, key_id, url, events, success_event,
@@ -140,14 +148,12 @@ fn set_health(
 
 /// Grows with every change of an endpoint or of an address's health.
 pub(crate) fn version(sql: &mut dyn Sql) -> Result<i64> {
-    let version = first(
+    number(
         sql,
         "SELECT (SELECT coalesce(max(changed), 0) FROM endpoints)
              + (SELECT coalesce(max(changed), 0) FROM troubles)",
         &[],
-        |row| row.int(0),
-    )?;
-    Ok(version.unwrap_or(0))
+    )
 }
 
 /// Every endpoint, removed ones too, oldest first.
@@ -157,26 +163,8 @@ pub(crate) fn every(sql: &mut dyn Sql) -> Result<Vec<Endpoint>> {
         "SELECT id, account_id, environment, key_id, url, events, success_event, secret, old_secret,
              old_secret_until, created_at, removed_at FROM endpoints ORDER BY id",
         &[],
-        endpoint,
+        from_row,
     )
-}
-
-fn endpoint(row: &dyn Row) -> Result<Endpoint> {
-    let old = row.opt_bytes(8)?.map(<[u8]>::to_vec);
-    Ok(Endpoint {
-        id: EndpointId(row.int(0)?),
-        account: AccountId(row.int(1)?),
-        environment: read::environment(row.text(2)?)?,
-        key: row.opt_int(3)?.map(KeyId),
-        url: row.opt_text(4)?.map(str::to_owned),
-        events: read::list(row.text(5)?)?,
-        success_event: SuccessEvent::from_code(row.text(6)?)
-            .ok_or_else(|| Fault::corrupt("a success event"))?,
-        secret: row.opt_bytes(7)?.map(<[u8]>::to_vec),
-        old_secret: old.zip(row.opt_int(9)?.map(Timestamp)),
-        created_at: Timestamp(row.int(10)?),
-        removed_at: row.opt_int(11)?.map(Timestamp),
-    })
 }
 
 /// Every address that fails or is switched off.
@@ -186,20 +174,11 @@ pub(crate) fn health(sql: &mut dyn Sql) -> Result<Vec<(Destination, EndpointHeal
         "SELECT account_id, environment, url, since, off_at, why FROM troubles
          WHERE since IS NOT NULL OR off_at IS NOT NULL",
         &[],
-        |row| {
-            let address = Destination {
-                account: AccountId(row.int(0)?),
-                environment: read::environment(row.text(1)?)?,
-                url: row.text(2)?.to_owned(),
-            };
-            let off_at = row.opt_int(4)?.map(Timestamp);
-            let off = off_at.zip(row.opt_text(5)?.map(str::to_owned));
-            Ok((address, EndpointHealth { since: row.opt_int(3)?.map(Timestamp), off }))
-        },
+        from_row,
     )
 }
 
 /// Every host that is trusted.
 pub(crate) fn hosts(sql: &mut dyn Sql) -> Result<Vec<String>> {
-    all(sql, "SELECT host FROM hosts", &[], |row| Ok(row.text(0)?.to_owned()))
+    all(sql, "SELECT host FROM hosts", &[], from_row)
 }

@@ -3,11 +3,10 @@
 //! A webhook's row has its last accepted attempt; all other attempts have rows in `webhook_tries`.
 
 use super::{DeliveryAttempt, ReplayScope};
-use crate::backend::{Row, Sql, WriteKey, all, values};
-use crate::fault::{Fault, Result};
+use crate::backend::{Columns, FromRow, Sql, WriteKey, all, columns, from_row, values};
+use crate::fault::Result;
 use crate::numbers;
 use crate::purchases::key_values;
-use crate::read;
 use domain::ids::EndpointId;
 use domain::{AccountId, Environment, PurchaseId, PurchaseKey, Timestamp};
 
@@ -38,6 +37,17 @@ pub struct LoggedWebhook {
     pub accepted: Option<DeliveryAttempt>,
 }
 
+columns! {
+    LoggedWebhook: key, endpoint, event, sequence, url, body, at, state, due_at, tries,
+    accepted by accepted
+}
+
+fn accepted(columns: &mut Columns<'_>) -> Result<Option<DeliveryAttempt>> {
+    let Some(at) = FromRow::read(columns)? else { return Ok(None) };
+    let (status, took_ms, text) = FromRow::read(columns)?;
+    Ok(Some(DeliveryAttempt { at, verdict: "taken".to_owned(), status, took_ms, text }))
+}
+
 /// A query for the log.
 #[derive(Clone, Copy, Debug)]
 pub struct LogPage {
@@ -66,7 +76,7 @@ pub struct DeliveryFilter {
     pub limit: u32,
 }
 
-/// Selects webhooks for [`logged`]; `$rest` follows the table's name.
+/// Selects webhooks of the log; `$rest` follows the table's name.
 macro_rules! select_log {
     ($rest:literal) => {
         concat!(
@@ -87,7 +97,7 @@ pub(crate) fn log(sql: &mut dyn Sql, page: LogPage) -> Result<Vec<LoggedWebhook>
              ORDER BY at DESC LIMIT $4"
         ),
         &values![page.account, page.since, page.only_pending, page.limit],
-        logged,
+        from_row,
     )
 }
 
@@ -116,11 +126,11 @@ pub(crate) fn deliveries(
     let mut found = match state.as_str() {
         "given_up" | "off" => {
             let args = values![account, environment, state, until, event, event, limit];
-            all(sql, NOT_ACCEPTED, &args, logged)?
+            all(sql, NOT_ACCEPTED, &args, from_row)?
         }
         _ => {
             let args = values![account, environment, until, state, state, event, event, limit];
-            all(sql, DELIVERIES, &args, logged)?
+            all(sql, DELIVERIES, &args, from_row)?
         }
     };
     let is_shown = |webhook: &LoggedWebhook| webhook.at.0 == until;
@@ -135,7 +145,7 @@ pub(crate) fn of(sql: &mut dyn Sql, purchase: PurchaseId) -> Result<Vec<LoggedWe
         sql,
         select_log!("WHERE purchase_id = $1 ORDER BY endpoint_id, sequence"),
         &values![purchase],
-        logged,
+        from_row,
     )
 }
 
@@ -148,46 +158,8 @@ pub(crate) fn attempts(sql: &mut dyn Sql, webhook: &LoggedWebhook) -> Result<Vec
          WHERE purchase_id = $1 AND account_id = $2 AND environment = $3 AND endpoint_id = $4
              AND event = $5 ORDER BY at",
         &values![id, account, environment, webhook.endpoint, &webhook.event],
-        |row| {
-            Ok(DeliveryAttempt {
-                at: Timestamp(row.int(0)?),
-                verdict: row.text(1)?.to_owned(),
-                status: status(row.opt_int(2)?)?,
-                took_ms: row.u32(3)?,
-                text: row.text(4)?.to_owned(),
-            })
-        },
+        from_row,
     )
-}
-
-fn logged(row: &dyn Row) -> Result<LoggedWebhook> {
-    let accepted = match row.opt_int(12)? {
-        Some(at) => Some(DeliveryAttempt {
-            at: Timestamp(at),
-            verdict: "taken".to_owned(),
-            status: status(row.opt_int(13)?)?,
-            took_ms: row.u32(14)?,
-            text: row.text(15)?.to_owned(),
-        }),
-        None => None,
-    };
-    Ok(LoggedWebhook {
-        key: read::purchase_key(row)?,
-        endpoint: EndpointId(row.int(3)?),
-        event: row.text(4)?.to_owned(),
-        sequence: row.u32(5)?,
-        url: row.text(6)?.to_owned(),
-        body: row.text(7)?.to_owned(),
-        at: Timestamp(row.int(8)?),
-        state: row.text(9)?.to_owned(),
-        due_at: row.opt_int(10)?.map(Timestamp),
-        tries: row.u32(11)?,
-        accepted,
-    })
-}
-
-fn status(stored: Option<i64>) -> Result<Option<u16>> {
-    stored.map(|s| u16::try_from(s).map_err(|_| Fault::corrupt("an HTTP status"))).transpose()
 }
 
 /// Makes webhooks pending once more, with their schedule from the start; answers how many. An
@@ -247,13 +219,13 @@ pub(super) fn prune(
     before_id: PurchaseId,
     limit: u32,
 ) -> Result<usize> {
-    let old = all(
+    let old: Vec<(PurchaseKey, EndpointId, String)> = all(
         sql,
         "SELECT purchase_id, account_id, environment, endpoint_id, event
          FROM webhooks WHERE purchase_id <= $1 AND at < $2 AND due_at IS NULL
          ORDER BY purchase_id LIMIT $3",
         &values![before_id, before, limit],
-        |row| Ok((read::purchase_key(row)?, row.int(3)?, row.text(4)?.to_owned())),
+        from_row,
     )?;
     for (key, endpoint, event) in &old {
         let [id, account, environment] = key_values(key);

@@ -20,7 +20,7 @@ pub(crate) use log::{attempts, deliveries, log, of};
 pub use pushes::{DuePush, EndPush, Pushes, ResendPushes};
 pub use reported::Reported;
 
-use crate::backend::{Sql, Value, WriteKey, values};
+use crate::backend::{Sql, Value, WriteKey, columns, values};
 use crate::commit::unrefused;
 use crate::fault::Result;
 use crate::purchases::key_values;
@@ -138,6 +138,8 @@ pub struct DeliveryAttempt {
     /// The beginning of the response, or why there is none.
     pub text: String,
 }
+
+columns!(DeliveryAttempt: at, verdict, status, took_ms, text);
 
 /// Inserts a webhook; one that is in hand has a lease of `run` already.
 pub(crate) fn enqueue(

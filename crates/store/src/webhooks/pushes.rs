@@ -3,12 +3,11 @@
 //! Inserted in the commit of the event, leased by a worker, deleted when the push is sent or not
 //! worth another try.
 
-use crate::backend::{Sql, Value, WriteKey, all, values};
+use crate::backend::{Sql, Value, WriteKey, all, columns, from_row, values};
 use crate::commit::{Commit, CommitNeeds, Tx, unrefused};
 use crate::fault::Result;
 use crate::purchases::key_values;
 use crate::queue::{DueRow, Queue, Statements, statements};
-use crate::read;
 use domain::ids::DeviceId;
 use domain::{MonthClosed, Purchase, PurchaseId, PurchaseKey, State, Timestamp};
 
@@ -44,6 +43,8 @@ pub struct DuePush {
     /// The number of the lease: a result with an older one is ignored.
     pub epoch: i64,
 }
+
+columns!(DuePush: key, sequence, device, tries, epoch, state, at);
 
 /// Inserts a push of a purchase's new event for each device of its account. A purchase by key pair
 /// has no pushes.
@@ -83,22 +84,12 @@ impl Queue for Pushes {
         all(
             sql,
             "SELECT p.purchase_id, p.account_id, p.environment, p.sequence, p.device_id, p.tries,
-                 p.epoch, e.state, e.at FROM pushes p
+                 p.epoch + 1, e.state, e.at FROM pushes p
              JOIN events e ON e.purchase_id = p.purchase_id AND e.account_id = p.account_id
                  AND e.environment = p.environment AND e.sequence = p.sequence
              WHERE p.due_at <= $1 ORDER BY p.due_at LIMIT $2",
             &values![now, limit],
-            |row| {
-                Ok(DuePush {
-                    key: read::purchase_key(row)?,
-                    sequence: row.u32(3)?,
-                    device: DeviceId(row.int(4)?),
-                    tries: row.u32(5)?,
-                    epoch: row.int(6)? + 1,
-                    state: read::state(row.text(7)?)?,
-                    at: Timestamp(row.int(8)?),
-                })
-            },
+            from_row,
         )
     }
 }

@@ -4,11 +4,10 @@
 //! Invariants: one replay at a time of an account and environment; it sends each webhook once, no
 //! more than its limit, and never one of another account.
 
-use crate::backend::{Row, Sql, all, first, values};
+use crate::backend::{Columns, FromRow, Sql, all, columns, first, from_row, values};
 use crate::commit::unrefused;
 use crate::fault::Result;
 use crate::purchases::key_values;
-use crate::read;
 use domain::ids::EndpointId;
 use domain::{AccountId, Environment, PurchaseKey, Timestamp};
 
@@ -26,6 +25,13 @@ pub struct ReplayFilter {
     pub endpoint: Option<EndpointId>,
     /// Only events since then; none: all that are kept.
     pub since: Option<Timestamp>,
+}
+
+columns!(ReplayFilter: state, event, endpoint, since by since);
+
+/// 0: none.
+fn since(columns: &mut Columns<'_>) -> Result<Option<Timestamp>> {
+    Ok(Some(Timestamp::read(columns)?).filter(|since| since.0 > 0))
 }
 
 /// A replay as it stands.
@@ -46,6 +52,8 @@ pub struct WebhookReplay {
     /// When it ended; none: it goes on.
     pub ended_at: Option<Timestamp>,
 }
+
+columns!(WebhookReplay: account, environment, id, filter, sent, sent_max, ended_at);
 
 /// Begins a replay; `false` if one goes on in that account and environment.
 #[derive(Clone, Debug)]
@@ -112,6 +120,20 @@ struct Cursor {
     event: String,
 }
 
+columns!(Cursor: at, purchase, endpoint, event);
+
+/// Selects replays, each with the place where it stands.
+macro_rules! select_replays {
+    ($rest:literal) => {
+        concat!(
+            "SELECT account_id, environment, id, state, event, endpoint_id, since, sent, sent_max,
+                 ended_at, place_at, place_purchase, place_endpoint, place_event
+             FROM webhook_replays ",
+            $rest
+        )
+    };
+}
+
 /// A webhook that is sent again.
 struct Chosen {
     key: PurchaseKey,
@@ -130,22 +152,13 @@ pub(crate) const NEXT: &str = "SELECT purchase_id, account_id, environment, endp
 unrefused!(ContinueReplay, bool, |step, tx| {
     let ContinueReplay { account, environment, id, limit, at } = *step;
     let which = values![account, environment, id];
-    let open = first(
+    let open: Option<(WebhookReplay, Cursor)> = first(
         tx.sql,
-        "SELECT account_id, environment, id, state, event, endpoint_id, since, sent, sent_max,
-             ended_at, place_at, place_purchase, place_endpoint, place_event
-         FROM webhook_replays
-         WHERE account_id = $1 AND environment = $2 AND id = $3 AND ended_at IS NULL",
+        select_replays!(
+            "WHERE account_id = $1 AND environment = $2 AND id = $3 AND ended_at IS NULL"
+        ),
         &which,
-        |row| {
-            let place = Cursor {
-                at: row.int(10)?,
-                purchase: row.int(11)?,
-                endpoint: row.int(12)?,
-                event: row.text(13)?.to_owned(),
-            };
-            Ok((replay(row)?, place))
-        },
+        from_row,
     )?;
     let Some((replay, place)) = open else { return Ok(false) };
     let left = replay.sent_max.saturating_sub(replay.sent);
@@ -208,14 +221,8 @@ fn next(
         i64::try_from(limit).unwrap_or(i64::MAX)
     ];
     all(sql, NEXT, &args, |row| {
-        let key = read::purchase_key(row)?;
-        let place = Cursor {
-            at: row.int(5)?,
-            purchase: key.id.0,
-            endpoint: row.int(3)?,
-            event: row.text(4)?.to_owned(),
-        };
-        Ok(Chosen { key, place })
+        let (key, (endpoint, event, at)): (PurchaseKey, _) = from_row(row)?;
+        Ok(Chosen { key, place: Cursor { at, purchase: key.id.0, endpoint, event } })
     })
 }
 
@@ -252,41 +259,14 @@ pub(crate) fn of(
 ) -> Result<Vec<WebhookReplay>> {
     all(
         sql,
-        "SELECT account_id, environment, id, state, event, endpoint_id, since, sent, sent_max,
-             ended_at
-         FROM webhook_replays WHERE account_id = $1 AND environment = $2
-         ORDER BY id DESC LIMIT $3",
+        select_replays!("WHERE account_id = $1 AND environment = $2 ORDER BY id DESC LIMIT $3"),
         &values![account, environment, limit],
-        replay,
+        from_row,
     )
 }
 
 /// The replays that go on, of every account.
 pub(crate) fn open(sql: &mut dyn Sql) -> Result<Vec<WebhookReplay>> {
-    all(
-        sql,
-        "SELECT account_id, environment, id, state, event, endpoint_id, since, sent, sent_max,
-             ended_at
-         FROM webhook_replays WHERE ended_at IS NULL ORDER BY account_id, environment",
-        &[],
-        replay,
-    )
-}
-
-fn replay(row: &dyn Row) -> Result<WebhookReplay> {
-    let count = |column| Ok(u64::try_from(row.int(column)?).unwrap_or(0));
-    Ok(WebhookReplay {
-        account: AccountId(row.int(0)?),
-        environment: read::environment(row.text(1)?)?,
-        id: row.int(2)?,
-        filter: ReplayFilter {
-            state: row.text(3)?.to_owned(),
-            event: row.text(4)?.to_owned(),
-            endpoint: row.opt_int(5)?.map(EndpointId),
-            since: Some(row.int(6)?).filter(|since| *since > 0).map(Timestamp),
-        },
-        sent: count(7)?,
-        sent_max: count(8)?,
-        ended_at: row.opt_int(9)?.map(Timestamp),
-    })
+    let open = select_replays!("WHERE ended_at IS NULL ORDER BY account_id, environment");
+    all(sql, open, &[], from_row)
 }
