@@ -4,9 +4,9 @@
 //! (`purchases`), and digests (`digests`).
 
 use super::start::Start;
-use super::{AuditReport, numbers};
+use super::{AuditReport, find, numbers};
 use crate::archive::{self, ClosedMonth};
-use crate::backend::{Sql, all, values};
+use crate::backend::{Sql, all, from_row, values};
 use crate::fault::Result;
 use crate::ledger::GENESIS;
 use domain::PurchaseId;
@@ -131,10 +131,9 @@ const PAYMENTS: [&str; 2] = [
 /// What one part of the ledger must agree on.
 pub(super) fn check(sql: &mut dyn Sql, report: &mut AuditReport, start: &Start) -> Result<()> {
     for query in OF_PURCHASES {
-        let found = all(sql, query, &values![start.ids_from], |row| {
+        find(sql, report, query, &values![start.ids_from], |row| {
             Ok(format!("{}{}{}", row.text(0)?, PurchaseId(row.int(1)?), row.text(2)?))
         })?;
-        found.into_iter().for_each(|finding| report.add(finding));
     }
     Ok(())
 }
@@ -142,10 +141,10 @@ pub(super) fn check(sql: &mut dyn Sql, report: &mut AuditReport, start: &Start) 
 /// What only the live ledger has: owners, payments, the record of archived months.
 pub(super) fn check_live(sql: &mut dyn Sql, report: &mut AuditReport, start: &Start) -> Result<()> {
     for query in OF_OWNERS {
-        add_all(sql, report, query, &[])?;
+        find(sql, report, query, &[], from_row)?;
     }
     for query in PAYMENTS {
-        add_all(sql, report, query, &values![start.chain.seq])?;
+        find(sql, report, query, &values![start.chain.seq], from_row)?;
     }
     numbers::check(sql, report, start.ids_from)?;
     check_months(sql, report)
@@ -170,16 +169,5 @@ fn check_months(sql: &mut dyn Sql, report: &mut AuditReport) -> Result<()> {
             report.add(format!("month {month}: does not begin with the first journal"));
         }
     }
-    Ok(())
-}
-
-fn add_all(
-    sql: &mut dyn Sql,
-    report: &mut AuditReport,
-    query: &'static str,
-    args: &[crate::backend::Value<'_>],
-) -> Result<()> {
-    let found = all(sql, query, args, |row| Ok(row.text(0)?.to_owned()))?;
-    found.into_iter().for_each(|finding| report.add(finding));
     Ok(())
 }

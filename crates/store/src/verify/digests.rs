@@ -5,7 +5,7 @@
 
 use super::AuditReport;
 use super::start::Start;
-use crate::backend::{Sql, values};
+use crate::backend::{Row, Sql, values};
 use crate::fault::Result;
 use crate::purchases::digest::{self, NO_DIGEST};
 use domain::PurchaseId;
@@ -36,13 +36,13 @@ pub(super) fn check_attempts(
                         && row.opt_int(15)?.is_none()
                 }
                 // An outcome without a reference leaves that of the one before.
-                _ if row.opt_int(17)?.is_some() => {
-                    outcome == digest::of_row(row, 8, "iititttiti")?
-                        || outcome == digest::of_row(row, 8, "iitit0titi")?
-                }
                 _ => {
-                    outcome == digest::of_row(row, 8, "iitittti")?
-                        || outcome == digest::of_row(row, 8, "iitit0ti")?
+                    let [kept, left] = match row.opt_int(17)? {
+                        Some(_) => ["iititttiti", "iitit0titi"],
+                        None => ["iitittti", "iitit0ti"],
+                    };
+                    outcome == digest::of_row(row, 8, kept)?
+                        || outcome == digest::of_row(row, 8, left)?
                 }
             };
             if !is_as_started || !is_as_recorded {
@@ -57,65 +57,54 @@ pub(super) fn check_attempts(
     )
 }
 
-/// Checks each reference that is used up.
-pub(super) fn check_references(sql: &mut dyn Sql, report: &mut AuditReport) -> Result<()> {
-    sql.query(
-        "SELECT row_digest, account_id, environment, space, reference, purchase_id, digest, at
-         FROM claims",
-        &[],
-        &mut |row| {
-            let stored = row.bytes(0)?;
-            if stored != NO_DIGEST && stored != digest::of_row(row, 1, "itttibi")? {
-                report.add(format!(
-                    "reference {:?} ({}) of account {}: its digest does not fit its row, which was \
-                     changed",
-                    row.text(4)?,
-                    row.text(3)?,
-                    row.int(1)?
-                ));
-            }
-            Ok(())
-        },
-    )
+/// A table whose rows have a digest each.
+struct Digested {
+    /// The digest, and the columns that it covers.
+    query: &'static str,
+    /// The kinds of these columns, for [`digest::of_row`].
+    kinds: &'static str,
+    /// Names a row.
+    name: fn(&dyn Row) -> Result<String>,
 }
 
-/// Checks whose each login is.
-pub(super) fn check_logins(sql: &mut dyn Sql, report: &mut AuditReport) -> Result<()> {
-    sql.query(
-        "SELECT owner_digest, id, account_id, created_at FROM users ORDER BY id",
-        &[],
-        &mut |row| {
-            let stored = row.bytes(0)?;
-            if stored != NO_DIGEST && stored != digest::of_row(row, 1, "iii")? {
-                let (login, account) = (row.int(1)?, row.int(2)?);
-                report.add(format!(
-                    "login {login} of account {account}: its digest does not fit its row, which \
-                     was changed"
-                ));
-            }
-            Ok(())
+/// References that are used up, payments that are booked, and whose each login is.
+const DIGESTED: [Digested; 3] = [
+    Digested {
+        query: "SELECT row_digest, account_id, environment, space, reference, purchase_id, digest,
+                    at FROM claims",
+        kinds: "itttibi",
+        name: |row| {
+            let (account, scope, reference) = (row.int(1)?, row.text(3)?, row.text(4)?);
+            Ok(format!("reference {reference:?} ({scope}) of account {account}"))
         },
-    )
-}
+    },
+    Digested {
+        query: "SELECT row_digest, environment, rail, reference, account_id, journal_seq, at
+                FROM payments ORDER BY environment, rail, reference",
+        kinds: "tttiii",
+        name: |row| {
+            let (rail, reference, account) = (row.text(2)?, row.text(3)?, row.int(4)?);
+            Ok(format!("payment {reference} ({rail}) of account {account}"))
+        },
+    },
+    Digested {
+        query: "SELECT owner_digest, id, account_id, created_at FROM users ORDER BY id",
+        kinds: "iii",
+        name: |row| Ok(format!("login {} of account {}", row.int(1)?, row.int(2)?)),
+    },
+];
 
-/// Checks each payment that is booked.
-pub(super) fn check_payments(sql: &mut dyn Sql, report: &mut AuditReport) -> Result<()> {
-    sql.query(
-        "SELECT row_digest, environment, rail, reference, account_id, journal_seq, at FROM payments
-         ORDER BY environment, rail, reference",
-        &[],
-        &mut |row| {
+/// Checks the rows of these tables.
+pub(super) fn check_rows(sql: &mut dyn Sql, report: &mut AuditReport) -> Result<()> {
+    for Digested { query, kinds, name } in DIGESTED {
+        sql.query(query, &[], &mut |row| {
             let stored = row.bytes(0)?;
-            if stored != NO_DIGEST && stored != digest::of_row(row, 1, "tttiii")? {
-                report.add(format!(
-                    "payment {} ({}) of account {}: its digest does not fit its row, which was \
-                     changed",
-                    row.text(3)?,
-                    row.text(2)?,
-                    row.int(4)?
-                ));
+            if stored != NO_DIGEST && stored != digest::of_row(row, 1, kinds)? {
+                let row = name(row)?;
+                report.add(format!("{row}: its digest does not fit its row, which was changed"));
             }
             Ok(())
-        },
-    )
+        })?;
+    }
+    Ok(())
 }

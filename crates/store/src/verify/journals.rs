@@ -3,8 +3,8 @@
 //! One walk along the chain recomputes every hash and adds up every entry, by ledger account and by
 //! purchase.
 
-use super::AuditReport;
 use super::start::{ChainEnd, Start};
+use super::{AuditReport, find};
 use crate::backend::{Sql, all, values};
 use crate::fault::{Fault, Result};
 use crate::ledger::{JournalHead, Line, hash, month_of};
@@ -441,16 +441,16 @@ pub(super) fn check_orphans(
     report: &mut AuditReport,
     start: &Start,
 ) -> Result<()> {
-    let lost = all(
+    find(
         sql,
+        report,
         "SELECT e.journal_seq, e.line FROM entries e
          LEFT JOIN journals j ON j.seq = e.journal_seq AND j.month = e.month
          WHERE e.journal_seq > $1 AND j.seq IS NULL LIMIT 100",
         &values![start.chain.seq],
-        |row| Ok((row.int(0)?, row.int(1)?)),
-    )?;
-    for (seq, line) in lost {
-        report.add(format!("entry {line} of journal {seq}: its journal is not there"));
-    }
-    Ok(())
+        |row| {
+            let (seq, line) = (row.int(0)?, row.int(1)?);
+            Ok(format!("entry {line} of journal {seq}: its journal is not there"))
+        },
+    )
 }

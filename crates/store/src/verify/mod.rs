@@ -17,7 +17,7 @@ pub(crate) use purchases::{PurchaseRow, check_journals};
 pub(crate) use quick::quick;
 
 use crate::archive::Closing;
-use crate::backend::Sql;
+use crate::backend::{Args, Row, Sql};
 use crate::fault::Result;
 use start::Start;
 use std::collections::{BTreeMap, HashMap};
@@ -55,6 +55,20 @@ impl AuditReport {
             self.findings.push(finding);
         }
     }
+}
+
+/// Adds what is said of each row of a query, whose rows are findings.
+fn find(
+    sql: &mut dyn Sql,
+    report: &mut AuditReport,
+    query: &'static str,
+    args: Args<'_>,
+    say: impl Fn(&dyn Row) -> Result<String>,
+) -> Result<()> {
+    sql.query(query, args, &mut |row| {
+        report.add(say(row)?);
+        Ok(())
+    })
 }
 
 /// Purchases with what their journals add up to, by id.
@@ -109,9 +123,7 @@ fn audit_snapshot(sql: &mut dyn Sql, month: Option<&Closing>) -> Result<(AuditRe
     purchases::check_orphans(sql, &mut report, &start)?;
     agreements::check(sql, &mut report, &start)?;
     digests::check_attempts(sql, &mut report, &start)?;
-    digests::check_references(sql, &mut report)?;
-    digests::check_payments(sql, &mut report)?;
-    digests::check_logins(sql, &mut report)?;
+    digests::check_rows(sql, &mut report)?;
     match month {
         Some(closing) => start::check_bounds(sql, &mut report, closing, &start, &end)?,
         None => {

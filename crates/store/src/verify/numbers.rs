@@ -3,8 +3,8 @@
 //! A sequence that ends too early would give numbers twice; a day that is wrong would hide the
 //! purchases of its numbers. Not here: other ids (the database's keys).
 
-use super::AuditReport;
-use crate::backend::{Sql, all, values};
+use super::{AuditReport, find};
+use crate::backend::{Sql, all, from_row, values};
 use crate::fault::Result;
 use domain::{PurchaseId, Sequence};
 
@@ -24,7 +24,7 @@ const HIDDEN: &str = "SELECT p.id FROM purchases p
 
 /// Checks the sequences, and the purchases from `ids_from` on.
 pub(super) fn check(sql: &mut dyn Sql, report: &mut AuditReport, ids_from: i64) -> Result<()> {
-    let ends = all(sql, ENDS, &[], |row| Ok((row.text(0)?.to_owned(), row.int(1)?, row.int(2)?)))?;
+    let ends: Vec<(String, i64, i64)> = all(sql, ENDS, &[], from_row)?;
     for sequence in Sequence::ALL {
         match ends.iter().find(|(name, ..)| name == sequence.code()) {
             Some((_, last, highest)) if last >= highest => {}
@@ -34,9 +34,8 @@ pub(super) fn check(sql: &mut dyn Sql, report: &mut AuditReport, ids_from: i64) 
             None => report.add(format!("sequence {}: is not there", sequence.code())),
         }
     }
-    let hidden = all(sql, HIDDEN, &values![ids_from], |row| row.int(0).map(PurchaseId))?;
-    for id in hidden {
-        report.add(format!("purchase {id}: its number was not given on its day"));
-    }
-    Ok(())
+    find(sql, report, HIDDEN, &values![ids_from], |row| {
+        let id = PurchaseId(row.int(0)?);
+        Ok(format!("purchase {id}: its number was not given on its day"))
+    })
 }

@@ -2,8 +2,8 @@
 
 use super::journals::LedgerAccountRow;
 use super::start::Start;
-use super::{AuditReport, JournalSums, PurchaseSums};
-use crate::backend::{Row, Sql, all, values};
+use super::{AuditReport, JournalSums, PurchaseSums, find};
+use crate::backend::{Row, Sql, values};
 use crate::fault::Result;
 use crate::purchases::DIGEST_KINDS;
 use crate::purchases::digest::{self, NO_DIGEST};
@@ -272,8 +272,9 @@ pub(super) fn check_orphans(
     report: &mut AuditReport,
     start: &Start,
 ) -> Result<()> {
-    let lost = all(
+    find(
         sql,
+        report,
         "SELECT o.what, o.number, o.purchase_id FROM (
              SELECT 'attempt' AS what, number, purchase_id, account_id, environment FROM attempts
              UNION ALL SELECT 'event', sequence, purchase_id, account_id, environment FROM events
@@ -287,9 +288,7 @@ pub(super) fn check_orphans(
             let purchase = PurchaseId(row.int(2)?);
             Ok(format!("{what} {number} of purchase {purchase}: its purchase is not there"))
         },
-    )?;
-    lost.into_iter().for_each(|finding| report.add(finding));
-    Ok(())
+    )
 }
 
 /// References without their purchase, and payments without their reference.
@@ -298,8 +297,9 @@ pub(super) fn check_references(
     report: &mut AuditReport,
     start: &Start,
 ) -> Result<()> {
-    let dangling = all(
+    find(
         sql,
+        report,
         "SELECT c.space, c.reference, c.purchase_id FROM claims c
          LEFT JOIN purchases p ON p.id = c.purchase_id AND p.account_id = c.account_id
              AND p.environment = c.environment
@@ -311,8 +311,9 @@ pub(super) fn check_references(
             Ok(format!("reference {reference:?} ({scope}): its purchase {purchase} is not there"))
         },
     )?;
-    let unbalanced = all(
+    find(
         sql,
+        report,
         "SELECT account_id, environment, CAST(sum(booked) AS BIGINT), CAST(sum(used) AS BIGINT)
          FROM (SELECT account_id, environment, count(*) AS booked, 0 AS used FROM journals
              WHERE purchase_id IS NULL AND seq > $1 GROUP BY account_id, environment
@@ -331,7 +332,5 @@ pub(super) fn check_references(
                  {used} are on record"
             ))
         },
-    )?;
-    dangling.into_iter().chain(unbalanced).for_each(|finding| report.add(finding));
-    Ok(())
+    )
 }
