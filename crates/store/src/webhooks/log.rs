@@ -3,7 +3,7 @@
 //! A webhook's row has its last accepted attempt; all other attempts have rows in `webhook_tries`.
 
 use super::{DeliveryAttempt, ReplayScope};
-use crate::backend::{Columns, FromRow, Sql, WriteKey, all, columns, from_row, values};
+use crate::backend::{Columns, FromRow, Sql, Value, WriteKey, all, columns, from_row, values};
 use crate::fault::Result;
 use crate::numbers;
 use crate::purchases::key_values;
@@ -162,52 +162,62 @@ pub(crate) fn attempts(sql: &mut dyn Sql, webhook: &LoggedWebhook) -> Result<Vec
     )
 }
 
-/// Makes webhooks pending once more, with their schedule from the start; answers how many. An
-/// accepted attempt moves to `webhook_tries` first.
-pub(super) fn replay(sql: &mut dyn Sql, which: &ReplayScope, at: Timestamp) -> Result<usize> {
-    match which {
-        ReplayScope::One(number, tail) => {
-            let Some(purchase) = numbers::id_of(sql, *number)? else { return Ok(0) };
-            let tail = format!("%.{tail}");
-            let chosen = [purchase.0.into(), tail.as_str().into()];
-            sql.execute(
+/// The statements of [`send_again`] for the webhooks that `$which` names. `$same` is the same with
+/// numbers of parameters that follow two others.
+macro_rules! sent_again {
+    ($which:literal, $same:literal) => {
+        [
+            concat!(
                 "INSERT INTO webhook_tries (purchase_id, account_id, environment, endpoint_id,
                      event, at, verdict, status, took_ms, says)
                  SELECT purchase_id, account_id, environment, endpoint_id, event, taken_at, 'taken',
                      status, took_ms, says
-                 FROM webhooks WHERE purchase_id = $1 AND event LIKE $2 AND taken_at IS NOT NULL
-                 ON CONFLICT DO NOTHING",
-                &chosen,
-            )?;
-            sql.execute(
+                 FROM webhooks WHERE ",
+                $which,
+                " AND taken_at IS NOT NULL ON CONFLICT DO NOTHING"
+            ),
+            concat!(
                 "UPDATE webhooks
                  SET state = 'owed', due_at = $1, owed_since = $2, tries = 0, refusals = 0,
                      epoch = epoch + 1, run = NULL, taken_at = NULL
-                 WHERE purchase_id = $3 AND event LIKE $4",
-                &values![at, at, chosen[0], chosen[1]],
-            )
+                 WHERE ",
+                $same
+            ),
+        ]
+    };
+}
+pub(super) use sent_again;
+
+/// Makes webhooks pending once more, with their schedule from the start; answers how many. An
+/// accepted attempt moves to `webhook_tries` first. `which` has the values of [`sent_again`].
+pub(super) fn send_again(
+    sql: &mut dyn Sql,
+    [keep_accepted, requeue]: [&'static str; 2],
+    which: &[Value<'_>],
+    at: Timestamp,
+) -> Result<usize> {
+    sql.run(keep_accepted, which)?;
+    sql.execute(requeue, &[&values![at, at][..], which].concat())
+}
+
+/// Sends webhooks again; answers how many.
+pub(super) fn replay(sql: &mut dyn Sql, which: &ReplayScope, at: Timestamp) -> Result<usize> {
+    match which {
+        ReplayScope::One(number, tail) => {
+            let Some(purchase) = numbers::id_of(sql, *number)? else { return Ok(0) };
+            let statements = sent_again!(
+                "purchase_id = $1 AND event LIKE $2",
+                "purchase_id = $3 AND event LIKE $4"
+            );
+            send_again(sql, statements, &values![purchase, format!("%.{tail}").as_str()], at)
         }
         ReplayScope::Since(account, since, endpoint) => {
             let endpoint = endpoint.map_or(0, |e| e.0);
-            let chosen = [account.0.into(), since.0.into(), endpoint.into(), endpoint.into()];
-            sql.execute(
-                "INSERT INTO webhook_tries (purchase_id, account_id, environment, endpoint_id,
-                     event, at, verdict, status, took_ms, says)
-                 SELECT purchase_id, account_id, environment, endpoint_id, event, taken_at, 'taken',
-                     status, took_ms, says FROM webhooks WHERE account_id = $1 AND at >= $2
-                     AND (CAST($3 AS BIGINT) = 0 OR endpoint_id = $4) AND taken_at IS NOT NULL
-                 ON CONFLICT DO NOTHING",
-                &chosen,
-            )?;
-            let [account, since, endpoint, same] = chosen;
-            sql.execute(
-                "UPDATE webhooks
-                 SET state = 'owed', due_at = $1, owed_since = $2, tries = 0, refusals = 0,
-                     epoch = epoch + 1, run = NULL, taken_at = NULL
-                 WHERE account_id = $3 AND at >= $4
-                     AND (CAST($5 AS BIGINT) = 0 OR endpoint_id = $6)",
-                &values![at, at, account, since, endpoint, same],
-            )
+            let statements = sent_again!(
+                "account_id = $1 AND at >= $2 AND (CAST($3 AS BIGINT) = 0 OR endpoint_id = $4)",
+                "account_id = $3 AND at >= $4 AND (CAST($5 AS BIGINT) = 0 OR endpoint_id = $6)"
+            );
+            send_again(sql, statements, &values![*account, *since, endpoint, endpoint], at)
         }
     }
 }

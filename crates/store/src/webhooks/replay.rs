@@ -4,6 +4,7 @@
 //! Invariants: one replay at a time of an account and environment; it sends each webhook once, no
 //! more than its limit, and never one of another account.
 
+use super::log::{send_again, sent_again};
 use crate::backend::{Columns, FromRow, Sql, all, columns, first, from_row, values};
 use crate::commit::unrefused;
 use crate::fault::Result;
@@ -165,7 +166,7 @@ unrefused!(ContinueReplay, bool, |step, tx| {
     let limit = u64::from(limit).min(left);
     let chosen = next(tx.sql, &replay, &place, limit)?;
     for webhook in &chosen {
-        send_again(tx.sql, webhook, at)?;
+        send_one_again(tx.sql, webhook, at)?;
     }
     let sent = u64::try_from(chosen.len()).unwrap_or(u64::MAX);
     let has_more = sent == limit && sent < left;
@@ -226,28 +227,16 @@ fn next(
     })
 }
 
-/// Makes a webhook pending once more; an accepted attempt moves to `webhook_tries` first.
-fn send_again(sql: &mut dyn Sql, webhook: &Chosen, at: Timestamp) -> Result<()> {
+fn send_one_again(sql: &mut dyn Sql, webhook: &Chosen, at: Timestamp) -> Result<usize> {
     let [id, account, environment] = key_values(&webhook.key);
-    let (endpoint, event) = (webhook.place.endpoint.into(), (&webhook.place.event).into());
-    sql.run(
-        "INSERT INTO webhook_tries (purchase_id, account_id, environment, endpoint_id, event, at,
-             verdict, status, took_ms, says)
-         SELECT purchase_id, account_id, environment, endpoint_id, event, taken_at, 'taken', status,
-             took_ms, says FROM webhooks
-         WHERE purchase_id = $1 AND account_id + 0 = $2 AND environment || '' = $3
-             AND endpoint_id = $4 AND event = $5 AND taken_at IS NOT NULL
-         ON CONFLICT DO NOTHING",
-        &[id, account, environment, endpoint, event],
-    )?;
-    sql.run(
-        "UPDATE webhooks
-         SET state = 'owed', due_at = $1, owed_since = $2, tries = 0, refusals = 0,
-             epoch = epoch + 1, run = NULL, taken_at = NULL
-         WHERE purchase_id = $3 AND account_id + 0 = $4 AND environment || '' = $5
-             AND endpoint_id = $6 AND event = $7",
-        &[at.0.into(), at.0.into(), id, account, environment, endpoint, event],
-    )
+    let (endpoint, event) = (webhook.place.endpoint, &webhook.place.event);
+    let statements = sent_again!(
+        "purchase_id = $1 AND account_id + 0 = $2 AND environment || '' = $3 AND endpoint_id = $4
+             AND event = $5",
+        "purchase_id = $3 AND account_id + 0 = $4 AND environment || '' = $5 AND endpoint_id = $6
+             AND event = $7"
+    );
+    send_again(sql, statements, &values![id, account, environment, endpoint, event], at)
 }
 
 /// The replays of an account in an environment, latest first.
