@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 use store::{
     AddSpending, AskBalance, Fault, FundUpstream, HourSpent, KeepBalance, NoteFloatLevel, Posting,
-    Store,
+    ReportedBalance, Store,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -65,7 +65,7 @@ pub struct FloatAnswer {
 
 /// What the store knows of all floats.
 struct Known {
-    reported: Vec<store::ReportedBalance>,
+    reported: Vec<ReportedBalance>,
     ours: Vec<store::LedgerFloat>,
     funded: Vec<(UpstreamCode, Currency)>,
 }
@@ -250,11 +250,10 @@ impl Engine {
     ) -> Result<FloatView, StaffRefused> {
         let known = self.read(Known::read).await?;
         let hours = self.or_unavailable(self.inner.store.hours_spent(code, currency))?;
-        let is_it =
-            |t: &&store::ReportedBalance| t.code == *code && t.balance.currency() == currency;
+        let is_it = |t: &&ReportedBalance| t.code == *code && t.balance.currency() == currency;
         let reported = known.reported.iter().find(is_it);
         let ours = known.ours(code, environment, currency);
-        let difference = |reported: &store::ReportedBalance| {
+        let difference = |reported: &ReportedBalance| {
             Money::new(reported.balance.minor() - reported.ours.minor(), currency)
         };
         let left = known.left(code, environment).filter(|left| left.currency() == currency);
@@ -304,7 +303,8 @@ impl Engine {
         if let BalanceAnswer::Reported(balance) = answer {
             let known = self.blocking(Known::read).await?;
             let ours = known.ours(code, environment_of(connected), balance.currency());
-            let keep = KeepBalance { code: code.clone(), balance, ours, at: self.now() };
+            let (code, reported_at) = (code.clone(), self.now());
+            let keep = KeepBalance(ReportedBalance { code, balance, ours, reported_at });
             self.commit(&self.work(), keep).await?;
         }
         Ok(answer)

@@ -83,25 +83,16 @@ pub(crate) fn paid(
 
 /// Keeps what an upstream said about our balance there.
 #[derive(Clone, Debug)]
-pub struct KeepBalance {
-    /// Which upstream.
-    pub code: UpstreamCode,
-    /// What it said.
-    pub balance: Money,
-    /// Our own count at that moment, in the same currency.
-    pub ours: Money,
-    /// When.
-    pub at: Timestamp,
-}
+pub struct KeepBalance(pub ReportedBalance);
 
 unrefused!(KeepBalance, (), |change, tx| {
-    let KeepBalance { code, balance, ours, at } = change;
+    let ReportedBalance { code, balance, ours, reported_at } = &change.0;
     tx.sql.run(
         "INSERT INTO upstream_balances (code, currency, balance, ours, reported_at)
          VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (code) DO UPDATE SET currency = excluded.currency,
              balance = excluded.balance, ours = excluded.ours, reported_at = excluded.reported_at",
-        &values![code, balance.currency(), balance.minor(), ours.minor(), *at],
+        &values![code, balance.currency(), balance.minor(), ours.minor(), *reported_at],
     )
 });
 
@@ -210,7 +201,7 @@ pub struct ReportedBalance {
     pub code: UpstreamCode,
     /// What it said.
     pub balance: Money,
-    /// Our own count at that moment.
+    /// Our own count at that moment, in the same currency.
     pub ours: Money,
     /// When.
     pub reported_at: Timestamp,
