@@ -46,8 +46,7 @@ impl HeldFolder {
     /// Audits the database in it where it lies, with whatever lies beside it, as a server would
     /// find it; reads the halt in force, too.
     pub fn audit(&self) -> Result<(LedgerEnd, AuditReport, Option<Halt>)> {
-        let opened = self.folder.auditor();
-        let mut lite = opened.map_err(|error| Fault::Database(error.to_string()))?;
+        let mut lite = self.folder.auditor().map_err(Fault::database)?;
         let (ending, report) = audited(&mut lite)?;
         Ok((ending, report, halts::current(&mut lite)?))
     }
@@ -59,22 +58,21 @@ impl Store {
     /// the copy is done. Ends with [`Fault::Closed`] once the copy is not wanted any more. Blocks:
     /// call it off the request path.
     pub fn copy_to(&self, file: &Path, is_wanted: &dyn Fn() -> bool) -> Result<u64> {
-        let unwritable = |error: std::io::Error| Fault::Database(error.to_string());
         let Location::Folder(folder) = self.location() else {
             return Err(Fault::Database(
                 "a database on a server is copied by its own tools (pg_basebackup, pg_dump)".into(),
             ));
         };
-        let source = folder.reader().map_err(|error| Fault::Database(error.to_string()))?;
+        let source = folder.reader().map_err(Fault::database)?;
         if file.exists() {
             return Err(Fault::Database(format!("{} is there already", file.display())));
         }
-        ensure_alone(file).map_err(|error| Fault::Database(error.to_string()))?;
-        make_private_file(file).map_err(unwritable)?;
-        let flush = File::open(file).map_err(unwritable)?;
+        ensure_alone(file).map_err(Fault::database)?;
+        make_private_file(file).map_err(Fault::database)?;
+        let flush = File::open(file).map_err(Fault::database)?;
         copy(source.connection(), file, &flush, is_wanted)?;
-        flush.sync_all().map_err(unwritable)?;
-        Ok(flush.metadata().map_err(unwritable)?.len())
+        flush.sync_all().map_err(Fault::database)?;
+        Ok(flush.metadata().map_err(Fault::database)?.len())
     }
 }
 
@@ -99,7 +97,7 @@ fn copy(
             match backup.step(STEP_PAGES).map_err(fault)? {
                 StepResult::Done => break,
                 StepResult::More if step.is_multiple_of(FLUSH_EVERY) => {
-                    flush.sync_data().map_err(|error| Fault::Database(error.to_string()))?;
+                    flush.sync_data().map_err(Fault::database)?;
                 }
                 StepResult::More => {}
                 stuck @ (StepResult::Busy | StepResult::Locked | _) => {

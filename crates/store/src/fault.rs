@@ -51,6 +51,10 @@ impl Fault {
         }
     }
 
+    pub(crate) fn database(error: impl ToString) -> Fault {
+        Fault::Database(error.to_string())
+    }
+
     pub(crate) fn corrupt(what: impl ToString) -> Fault {
         Fault::Corrupt(what.to_string())
     }

@@ -216,10 +216,7 @@ impl Store {
     /// A connection of its own, for what takes long.
     pub(crate) fn dedicated_reader(&self) -> Result<Reader> {
         match &self.location {
-            Location::Folder(folder) => match folder.auditor() {
-                Ok(lite) => Ok(Box::new(lite)),
-                Err(error) => Err(Fault::Database(error.to_string())),
-            },
+            Location::Folder(folder) => Ok(Box::new(folder.auditor().map_err(Fault::database)?)),
             Location::Server(server) => Ok(Box::new(Postgres::auditor(server))),
         }
     }

@@ -173,8 +173,7 @@ pub(crate) fn write(
     path: &Path,
     is_wanted: &dyn Fn() -> bool,
 ) -> Result<ArchiveFile> {
-    let unwritable = |error: std::io::Error| Fault::Database(error.to_string());
-    make_private_file(path).map_err(unwritable)?;
+    make_private_file(path).map_err(Fault::database)?;
     let mut file = Sqlite::blank(path)?;
     source.begin_snapshot()?;
     let copied = copy(source, &mut file, closing, is_wanted);
@@ -182,9 +181,9 @@ pub(crate) fn write(
     let sums = copied?;
     file.seal()?;
     drop(file);
-    let written = File::open(path).map_err(unwritable)?;
-    written.set_permissions(Permissions::from_mode(0o400)).map_err(unwritable)?;
-    written.sync_all().map_err(unwritable)?;
+    let written = File::open(path).map_err(Fault::database)?;
+    written.set_permissions(Permissions::from_mode(0o400)).map_err(Fault::database)?;
+    written.sync_all().map_err(Fault::database)?;
     let (bytes, digest) = digest_of(path)?;
     let count = |table| sums.counts.get(table).copied().unwrap_or(0);
     Ok(ArchiveFile {
@@ -201,12 +200,11 @@ pub(crate) fn write(
 
 /// A file's size in bytes, and its SHA-256.
 pub(crate) fn digest_of(path: &Path) -> Result<(u64, [u8; 32])> {
-    let unreadable = |error: std::io::Error| Fault::Database(error.to_string());
-    let mut file = File::open(path).map_err(unreadable)?;
+    let mut file = File::open(path).map_err(Fault::database)?;
     let mut sum = digest::Context::new(&digest::SHA256);
     let (mut part, mut bytes) = (vec![0; 1 << 16], 0);
     loop {
-        let length = file.read(&mut part).map_err(unreadable)?;
+        let length = file.read(&mut part).map_err(Fault::database)?;
         let Some(read) = part.get(..length).filter(|read| !read.is_empty()) else { break };
         sum.update(read);
         bytes += length as u64;

@@ -88,7 +88,7 @@ impl Sqlite {
     /// Opens a file of this or an older schema version for reading, without changing it. An older
     /// one is copied into memory and upgraded there.
     pub(crate) fn of_any_version(path: &Path) -> Result<Sqlite, Fault> {
-        ensure_alone(path).map_err(|error| Fault::Database(error.to_string()))?;
+        ensure_alone(path).map_err(Fault::database)?;
         let sqlite = Sqlite::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let found = sqlite.pragma("user_version")?;
         if found == SCHEMA_VERSION {
