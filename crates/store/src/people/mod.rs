@@ -48,6 +48,13 @@ pub enum LoginDone {
     Moved,
 }
 
+impl LoginDone {
+    /// Of a statement that changed so many logins.
+    const fn of(changed: usize) -> LoginDone {
+        if changed == 0 { LoginDone::Moved } else { LoginDone::Written }
+    }
+}
+
 /// What a code is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CodePurpose {

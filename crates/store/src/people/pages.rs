@@ -211,7 +211,7 @@ unrefused!(ConfirmEmail, LoginDone, |change, tx| {
         "UPDATE users SET confirmed_at = $1 WHERE id = $2 AND email = $3",
         &values![change.at, change.user, &code.email],
     )?;
-    Ok(done(set))
+    Ok(LoginDone::of(set))
 });
 
 unrefused!(JoinAccount, JoinDone, |change, tx| join(tx.sql, change));
@@ -239,7 +239,7 @@ unrefused!(OfferFactor, LoginDone, |change, tx| {
              made_at = excluded.made_at WHERE second_factors.confirmed_at IS NULL",
         &values![change.user, &change.sealed, change.at],
     )?;
-    Ok(done(set))
+    Ok(LoginDone::of(set))
 });
 
 unrefused!(ConfirmFactor, LoginDone, |change, tx| confirm_factor(tx.sql, change));
@@ -257,17 +257,13 @@ unrefused!(UseFactor, LoginDone, |change, tx| {
             &values![change.at, change.user, &change.recovery],
         )?,
     };
-    Ok(done(used))
+    Ok(LoginDone::of(used))
 });
 
 unrefused!(RemoveFactor, (), |change, tx| {
     tx.sql.run("DELETE FROM recovery_codes WHERE user_id = $1", &values![change.0])?;
     tx.sql.run("DELETE FROM second_factors WHERE user_id = $1", &values![change.0])
 });
-
-const fn done(changed: usize) -> LoginDone {
-    if changed == 0 { LoginDone::Moved } else { LoginDone::Written }
-}
 
 /// Answers whether the address had a login already.
 fn open_merchant(sql: &mut dyn Sql, opened: &OpenMerchant) -> Result<bool> {

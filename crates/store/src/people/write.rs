@@ -110,11 +110,7 @@ unrefused!(ResetPassword, CodeDone, |change, tx| reset(
 unrefused!(NewSession, LoginDone, |change, tx| log_in(tx.sql, change));
 
 unrefused!(SetPassword, LoginDone, |change, tx| {
-    let set = tx.sql.execute(
-        "UPDATE users SET password_hash = $1
-             WHERE id = $2 AND password_hash = $3 AND is_active = 1",
-        &values![&change.password_hash, change.user, &change.was],
-    )?;
+    let set = replace_hash(tx.sql, change.user, &change.was, &change.password_hash)?;
     end_if(tx.sql, set, change.user, change.at)
 });
 
@@ -141,10 +137,7 @@ unrefused!(SetActive, LoginDone, |change, tx| {
 });
 
 unrefused!(GivePassword, LoginDone, |change, tx| {
-    let set = tx.sql.execute(
-        "UPDATE users SET password_hash = $1 WHERE id = $2",
-        &values![&change.password_hash, change.user],
-    )?;
+    let set = tx.sql.execute(SET_HASH, &values![&change.password_hash, change.user])?;
     end_if(tx.sql, set, change.user, change.at)
 });
 
@@ -285,23 +278,27 @@ fn reset(sql: &mut dyn Sql, typed: &EnteredCode, password_hash: &str) -> Result<
     }
     let Some(holder) = by_email(sql, &typed.email)? else { return Ok(CodeDone::EmailMoved) };
     let user = holder.user.id;
-    sql.execute(
-        "UPDATE users SET password_hash = $1 WHERE id = $2",
-        &values![password_hash, user],
-    )?;
+    sql.execute(SET_HASH, &values![password_hash, user])?;
     end_all(sql, user, typed.at)?;
     Ok(CodeDone::Written)
+}
+
+const SET_HASH: &str = "UPDATE users SET password_hash = $1 WHERE id = $2";
+
+/// Puts a hash in the place of the one that was verified, if that is still stored and the login is
+/// active; answers how many it replaced.
+fn replace_hash(sql: &mut dyn Sql, user: UserId, verified: &str, hash: &str) -> Result<usize> {
+    sql.execute(
+        "UPDATE users SET password_hash = $1
+         WHERE id = $2 AND password_hash = $3 AND is_active = 1",
+        &values![hash, user, verified],
+    )
 }
 
 fn log_in(sql: &mut dyn Sql, new: &NewSession) -> Result<LoginDone> {
     let Session { id, user, account, environment, opened_at, ends_at, .. } = new.session;
     let hash = new.rehashed.as_ref().unwrap_or(&new.verified);
-    let updated = sql.execute(
-        "UPDATE users SET password_hash = $1
-         WHERE id = $2 AND password_hash = $3 AND is_active = 1",
-        &values![hash, user, &new.verified],
-    )?;
-    if updated == 0 {
+    if replace_hash(sql, user, &new.verified, hash)? == 0 {
         return Ok(LoginDone::Moved);
     }
     // After this point the log-in must succeed: nothing below may refuse.
@@ -401,11 +398,10 @@ pub(super) fn end_if(
     user: UserId,
     at: Timestamp,
 ) -> Result<LoginDone> {
-    if changed == 0 {
-        return Ok(LoginDone::Moved);
+    if changed > 0 {
+        end_all(sql, user, at)?;
     }
-    end_all(sql, user, at)?;
-    Ok(LoginDone::Written)
+    Ok(LoginDone::of(changed))
 }
 
 fn end_all(sql: &mut dyn Sql, user: UserId, at: Timestamp) -> Result<()> {
