@@ -143,10 +143,7 @@ impl Store {
 
     /// Commits a change: waits until it is durable, or refused.
     pub async fn write<C: Commit>(&self, commit: C) -> Result<Result<C::Done, C::Denied>> {
-        match &self.writer {
-            Some(writer) => writer.write(commit).await,
-            None => Err(Fault::Closed),
-        }
+        self.writer()?.write(commit).await
     }
 
     /// As [`Store::write`], for a change that nothing can refuse.
@@ -163,10 +160,11 @@ impl Store {
         commit: C,
         timeout: Duration,
     ) -> Result<Result<C::Done, C::Denied>> {
-        match &self.writer {
-            Some(writer) => writer.write_within(commit, timeout).await,
-            None => Err(Fault::Closed),
-        }
+        self.writer()?.write_within(commit, timeout).await
+    }
+
+    fn writer(&self) -> Result<&Writer> {
+        self.writer.as_ref().ok_or(Fault::Closed)
     }
 
     /// Resolves when the disk has failed or the writer has panicked: the process should end and be
@@ -269,107 +267,25 @@ impl Drop for Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::{Args, OnRow, OnSetRow, Partition, SetQuery, WriteKey};
-    use crate::queue::TakeOver;
-    use domain::Timestamp;
+    use crate::commit::unrefused;
 
-    /// A writer's connection whose first Tx panics.
-    struct Panicking;
+    /// A change whose writing panics.
+    struct Panic;
 
-    impl Sql for Panicking {
-        fn execute(&mut self, _: &'static str, _: Args<'_>) -> Result<usize> {
-            unreachable!()
-        }
-
-        fn defer(
-            &mut self,
-            _: &'static str,
-            _: WriteKey,
-            _: Args<'_>,
-            _: Option<usize>,
-        ) -> Result<()> {
-            unreachable!()
-        }
-
-        fn query(&mut self, _: &'static str, _: Args<'_>, _: OnRow<'_>) -> Result<()> {
-            unreachable!()
-        }
-
-        fn query_sets(&mut self, _: &[SetQuery<'_>], _: OnSetRow<'_>) -> Result<()> {
-            unreachable!()
-        }
-
-        fn begin_snapshot(&mut self) -> Result<()> {
-            unreachable!()
-        }
-
-        fn own_check(&mut self, _: bool) -> Result<Vec<String>, Fault> {
-            Ok(Vec::new())
-        }
-
-        fn end_snapshot(&mut self) -> Result<()> {
-            unreachable!()
-        }
-    }
-
-    impl WriteSql for Panicking {
-        fn is_sole_writer(&self) -> bool {
-            true
-        }
-
-        fn node_run(&self) -> i64 {
-            0
-        }
-
-        fn can_be_optimistic(&self) -> bool {
-            false
-        }
-
-        fn begin(&mut self, _: bool) -> Result<()> {
-            panic!("the writer's thread ends here")
-        }
-
-        fn committed_last(&mut self) -> Result<bool> {
-            unreachable!()
-        }
-
-        fn ensure_partitions(&mut self, _: Partition) -> Result<()> {
-            unreachable!()
-        }
-
-        fn send_commit(&mut self) -> Result<()> {
-            unreachable!()
-        }
-
-        fn await_commit(&mut self, _: &dyn Fn() -> bool) -> bool {
-            unreachable!()
-        }
-
-        fn commit_result(&mut self) -> Result<()> {
-            unreachable!()
-        }
-
-        fn roll_back(&mut self) -> Result<()> {
-            unreachable!()
-        }
-    }
+    unrefused!(Panic, (), |_change, _tx| panic!("the writer's thread ends here"));
 
     #[tokio::test]
     async fn a_writer_that_panics_fails_the_store_and_its_ping() {
         let folder = tempfile::tempdir().unwrap();
-        let held = Folder::lock(folder.path()).unwrap();
-        drop(held.writer().unwrap());
-        let readers = vec![Box::new(held.reader().unwrap()) as Reader];
-        let store = Store::start(Panicking, readers, Location::Folder(held)).unwrap();
+        let store = Store::open(folder.path()).unwrap();
         assert!(store.writer_is_alive() && store.ping().is_ok());
-        let change = || TakeOver { dead: Vec::new(), is_start: false, now: Timestamp(1) };
-        assert!(matches!(store.write(change()).await, Err(Fault::Closed)));
+        assert!(matches!(store.write(Panic).await, Err(Fault::Closed)));
         assert!(matches!(store.failed().await, Fault::Closed));
         // The thread ends a moment after it has let go of its queue.
         while store.writer_is_alive() {
             tokio::task::yield_now().await;
         }
         assert!(matches!(store.ping(), Err(Fault::Closed)));
-        assert!(matches!(store.write(change()).await, Err(Fault::Closed)));
+        assert!(matches!(store.write(Panic).await, Err(Fault::Closed)));
     }
 }
