@@ -268,9 +268,7 @@ impl Query<'_> {
 
     fn by_recipient(&self, sql: &mut dyn Sql, recipient: &str) -> Result<Vec<Purchase>> {
         let later = self.later(sql)?;
-        let mut args = values![self.account, self.environment, recipient].to_vec();
-        args.extend(values![self.ids.0, self.ids.1, self.account, self.environment]);
-        self.add_rest(&mut args);
+        let args = self.args(&values![self.account, self.environment, recipient]);
         let listed = all(sql, BY_RECIPIENT, &args, read::purchase)?;
         Ok(self.page_of([later, listed], |purchase| purchase.key.id))
     }
@@ -279,10 +277,7 @@ impl Query<'_> {
     /// meanwhile is found twice, and nothing is missed.
     fn later(&self, sql: &mut dyn Sql) -> Result<Vec<Purchase>> {
         let end = lists::end(sql, AccountList::Purchases)?;
-        let mut args =
-            values![end, self.account, self.environment, self.ids.0, self.ids.1].to_vec();
-        args.extend(values![self.account, self.environment]);
-        self.add_rest(&mut args);
+        let mut args = self.args(&values![end, self.account, self.environment]);
         let limit = args.pop();
         let recipient = self.filter.recipient.as_deref().unwrap_or_default();
         args.extend(values![recipient, recipient]);
@@ -300,25 +295,25 @@ impl Query<'_> {
     }
 
     fn by_events(&self, sql: &mut dyn Sql, state: State) -> Result<Vec<Purchase>> {
-        let mut args = values![self.account, self.environment, state].to_vec();
-        args.extend(values![self.ids.0, self.ids.1, self.account, self.environment]);
-        self.add_rest(&mut args);
+        let args = self.args(&values![self.account, self.environment, state]);
         all(sql, BY_EVENTS, &args, read::purchase)
     }
 
     fn by_jobs(&self, sql: &mut dyn Sql) -> Result<Vec<Purchase>> {
-        let mut args = values![self.account, self.environment, self.ids.0, self.ids.1].to_vec();
-        args.extend(values![self.account, self.environment]);
-        self.add_rest(&mut args);
+        let args = self.args(&values![self.account, self.environment]);
         all(sql, BY_JOBS, &args, read::purchase)
     }
 
-    /// Times, states, operator, kind and limit, as the statements have them.
-    fn add_rest<'a>(&'a self, args: &mut Vec<Value<'a>>) {
+    /// What an index is searched by: these values and the ids; then the account, times, states,
+    /// operator, kind and limit, as the statements have them.
+    fn args<'a>(&'a self, searched_by: &[Value<'a>]) -> Vec<Value<'a>> {
         let operator = self.filter.operator.as_deref().unwrap_or_default();
         let kind = self.filter.kind.map_or("", Kind::code);
+        let mut args = searched_by.to_vec();
+        args.extend(values![self.ids.0, self.ids.1, self.account, self.environment]);
         args.extend(values![self.times.0, self.times.1, &self.states, &self.states]);
         args.extend(values![operator, operator, kind, kind, self.limit]);
+        args
     }
 
     fn by_operator_and_kind(&self, sql: &mut dyn Sql) -> Result<Vec<Purchase>> {
