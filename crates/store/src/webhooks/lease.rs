@@ -175,27 +175,27 @@ fn end(sql: &mut dyn Sql, ended: &EndedLease) -> Result<()> {
     }
 }
 
+/// Defers a statement about a webhook: with these values before those that name its row, and those
+/// after them.
+macro_rules! defer_for {
+    ($sql:ident, $webhook:ident, $text:literal, [$($before:expr),*], [$($after:expr),+]) => {{
+        let [id, account, environment, endpoint, event] = webhook_values($webhook);
+        let key = WriteKey::Purchase($webhook.key.id.0);
+        let args = values![$($before,)* id, account, environment, endpoint, event, $($after),+];
+        $sql.defer($text, key, &args, None)
+    }};
+}
+
 fn accept(sql: &mut dyn Sql, webhook: &DueWebhook, attempt: &DeliveryAttempt) -> Result<()> {
-    let [id, account, environment, endpoint, event] = webhook_values(webhook);
-    sql.defer(
+    defer_for!(
+        sql,
+        webhook,
         "UPDATE webhooks
          SET state = 'taken', due_at = NULL, taken_at = $1, status = $2, took_ms = $3, says = $4
          WHERE purchase_id = $5 AND account_id + 0 = $6 AND environment || '' = $7
              AND endpoint_id = $8 AND event = $9 AND epoch = $10",
-        WriteKey::Purchase(webhook.key.id.0),
-        &values![
-            attempt.at,
-            attempt.status.map(i64::from),
-            attempt.took_ms,
-            &attempt.text,
-            id,
-            account,
-            environment,
-            endpoint,
-            event,
-            webhook.epoch
-        ],
-        None,
+        [attempt.at, attempt.status.map(i64::from), attempt.took_ms, &attempt.text],
+        [webhook.epoch]
     )
 }
 
@@ -206,59 +206,39 @@ fn put_off(
     was_sent: bool,
     was_refused: bool,
 ) -> Result<()> {
-    let [id, account, environment, endpoint, event] = webhook_values(webhook);
-    sql.defer(
+    defer_for!(
+        sql,
+        webhook,
         "UPDATE webhooks SET due_at = $1, tries = tries + $2, refusals = refusals + $3, run = NULL
          WHERE purchase_id = $4 AND account_id + 0 = $5 AND environment || '' = $6
              AND endpoint_id = $7 AND event = $8 AND epoch = $9",
-        WriteKey::Purchase(webhook.key.id.0),
-        &values![
-            until,
-            was_sent,
-            was_refused,
-            id,
-            account,
-            environment,
-            endpoint,
-            event,
-            webhook.epoch
-        ],
-        None,
+        [until, was_sent, was_refused],
+        [webhook.epoch]
     )
 }
 
 fn stop(sql: &mut dyn Sql, webhook: &DueWebhook, state: &'static str) -> Result<()> {
-    let [id, account, environment, endpoint, event] = webhook_values(webhook);
-    sql.defer(
+    defer_for!(
+        sql,
+        webhook,
         "UPDATE webhooks SET state = $1, due_at = NULL
          WHERE purchase_id = $2 AND account_id + 0 = $3 AND environment || '' = $4
              AND endpoint_id = $5 AND event = $6 AND epoch = $7",
-        WriteKey::Purchase(webhook.key.id.0),
-        &values![state, id, account, environment, endpoint, event, webhook.epoch],
-        None,
+        [state],
+        [webhook.epoch]
     )
 }
 
 fn log_attempt(sql: &mut dyn Sql, webhook: &DueWebhook, attempt: &DeliveryAttempt) -> Result<()> {
-    let [id, account, environment, endpoint, event] = webhook_values(webhook);
-    sql.defer(
+    let DeliveryAttempt { at, verdict, status, took_ms, text } = attempt;
+    defer_for!(
+        sql,
+        webhook,
         "INSERT INTO webhook_tries (purchase_id, account_id, environment, endpoint_id, event, at,
              verdict, status, took_ms, says)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
-        WriteKey::Purchase(webhook.key.id.0),
-        &values![
-            id,
-            account,
-            environment,
-            endpoint,
-            event,
-            attempt.at,
-            &attempt.verdict,
-            attempt.status.map(i64::from),
-            attempt.took_ms,
-            &attempt.text
-        ],
-        None,
+        [],
+        [*at, verdict, status.map(i64::from), *took_ms, text]
     )
 }
 
