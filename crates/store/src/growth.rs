@@ -96,21 +96,13 @@ const QUERIES: &[(&str, usize, Query)] = &[
     }),
     ("open cases", 1, |sql, _| Ok(purchases::open_cases(sql)?.len())),
     ("late outcomes", 0, |sql, _| Ok(archive::open_late_outcomes(sql)?.len())),
-    ("the latest", 20, |sql, _| Ok(purchases::latest(sql, None, 20)?.len())),
-    ("the latest delivered", 20, |sql, _| {
-        Ok(purchases::latest(sql, Some(State::Delivered), 20)?.len())
-    }),
-    ("the latest failed", 20, |sql, _| Ok(purchases::latest(sql, Some(State::Failed), 20)?.len())),
-    ("the latest refunded", 1, |sql, _| {
-        Ok(purchases::latest(sql, Some(State::Refunded), 20)?.len())
-    }),
-    ("the latest rejected", 0, |sql, _| {
-        Ok(purchases::latest(sql, Some(State::Rejected), 20)?.len())
-    }),
-    ("the latest sent", 10, |sql, _| Ok(purchases::latest(sql, Some(State::Sent), 20)?.len())),
-    ("the latest with staff", 0, |sql, _| {
-        Ok(purchases::latest(sql, Some(State::WithStaff), 20)?.len())
-    }),
+    ("the latest", 20, |sql, _| latest(sql, None)),
+    ("the latest delivered", 20, |sql, _| latest(sql, Some(State::Delivered))),
+    ("the latest failed", 20, |sql, _| latest(sql, Some(State::Failed))),
+    ("the latest refunded", 1, |sql, _| latest(sql, Some(State::Refunded))),
+    ("the latest rejected", 0, |sql, _| latest(sql, Some(State::Rejected))),
+    ("the latest sent", 10, |sql, _| latest(sql, Some(State::Sent))),
+    ("the latest with staff", 0, |sql, _| latest(sql, Some(State::WithStaff))),
     ("the id of a number", 1, |sql, key| {
         Ok(numbers::id_of(sql, key.id.number())?.into_iter().count())
     }),
@@ -166,6 +158,10 @@ const QUERIES: &[(&str, usize, Query)] = &[
     ("a halt", 0, |sql, _| Ok(halts::current(sql)?.into_iter().count())),
     ("what is closed", 0, |sql, _| Ok(archive::archived(sql)?.into_iter().count())),
 ];
+
+fn latest(sql: &mut dyn Sql, state: Option<State>) -> Result<usize, Fault> {
+    Ok(purchases::latest(sql, state, 20)?.len())
+}
 
 fn in_states(states: &[State]) -> PurchaseFilter {
     PurchaseFilter { states: states.to_vec(), ..Default::default() }
