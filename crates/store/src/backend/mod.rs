@@ -24,92 +24,60 @@ pub(crate) struct Migration {
     pub(crate) postgres: &'static str,
 }
 
-/// A migration that changes nothing, to name in others only what they have.
-const NONE: Migration = Migration { common: "", sqlite: "", postgres: "" };
+/// A migration by its name, and which of its files there are.
+macro_rules! migration {
+    (@file $name:literal common) => {
+        include_str!(concat!("../migrations/", $name, ".sql"))
+    };
+    (@file $name:literal $of:ident) => {
+        include_str!(concat!("../migrations/", $name, ".", stringify!($of), ".sql"))
+    };
+    ($name:literal, $($of:ident),+) => {{
+        let mut migration = Migration { common: "", sqlite: "", postgres: "" };
+        $(migration.$of = migration!(@file $name $of);)+
+        migration
+    }};
+}
 
 /// The newest version of the schema.
 pub(crate) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Every version of the schema, in ascending order.
 pub(crate) const MIGRATIONS: &[Migration] = &[
-    Migration {
-        common: include_str!("../migrations/0001_start.sql"),
-        sqlite: include_str!("../migrations/0001_start.sqlite.sql"),
-        postgres: include_str!("../migrations/0001_start.postgres.sql"),
-    },
-    Migration { common: include_str!("../migrations/0002_people.sql"), ..NONE },
-    Migration {
-        common: include_str!("../migrations/0003_products.sql"),
-        sqlite: include_str!("../migrations/0003_products.sqlite.sql"),
-        postgres: include_str!("../migrations/0003_products.postgres.sql"),
-    },
-    Migration { common: include_str!("../migrations/0004_pushes.sql"), ..NONE },
-    Migration { common: include_str!("../migrations/0005_standing.sql"), ..NONE },
-    Migration {
-        common: include_str!("../migrations/0006_months.sql"),
-        sqlite: include_str!("../migrations/0006_months.sqlite.sql"),
-        postgres: include_str!("../migrations/0006_months.postgres.sql"),
-    },
-    Migration {
-        common: include_str!("../migrations/0007_nodes.sql"),
-        postgres: include_str!("../migrations/0007_nodes.postgres.sql"),
-        ..NONE
-    },
-    Migration { common: include_str!("../migrations/0008_webhooks.sql"), ..NONE },
-    Migration { postgres: include_str!("../migrations/0009_pen.postgres.sql"), ..NONE },
-    Migration { postgres: include_str!("../migrations/0010_batches.postgres.sql"), ..NONE },
-    Migration { postgres: include_str!("../migrations/0011_last_commit.postgres.sql"), ..NONE },
-    Migration { common: include_str!("../migrations/0012_push_runs.sql"), ..NONE },
-    Migration { common: include_str!("../migrations/0013_acts.sql"), ..NONE },
-    Migration {
-        sqlite: include_str!("../migrations/0014_digests.sqlite.sql"),
-        postgres: include_str!("../migrations/0014_digests.postgres.sql"),
-        ..NONE
-    },
-    Migration { common: include_str!("../migrations/0015_clock.sql"), ..NONE },
-    Migration { common: include_str!("../migrations/0016_pages.sql"), ..NONE },
-    Migration {
-        common: include_str!("../migrations/0017_payments.sql"),
-        sqlite: include_str!("../migrations/0017_payments.sqlite.sql"),
-        postgres: include_str!("../migrations/0017_payments.postgres.sql"),
-    },
-    Migration { common: include_str!("../migrations/0018_lists.sql"), ..NONE },
-    Migration { common: include_str!("../migrations/0019_exchanges.sql"), ..NONE },
-    Migration { common: include_str!("../migrations/0020_routes.sql"), ..NONE },
-    Migration { common: include_str!("../migrations/0021_upstreams.sql"), ..NONE },
-    Migration {
-        common: include_str!("../migrations/0022_numbers.sql"),
-        postgres: include_str!("../migrations/0022_numbers.postgres.sql"),
-        ..NONE
-    },
-    Migration {
-        common: include_str!("../migrations/0023_commission.sql"),
-        sqlite: include_str!("../migrations/0023_commission.sqlite.sql"),
-        ..NONE
-    },
-    Migration { common: include_str!("../migrations/0024_duplicates.sql"), ..NONE },
-    Migration { common: include_str!("../migrations/0025_requests.sql"), ..NONE },
-    Migration { common: include_str!("../migrations/0026_keys.sql"), ..NONE },
-    Migration { common: include_str!("../migrations/0027_replays.sql"), ..NONE },
-    Migration { common: include_str!("../migrations/0028_refusals.sql"), ..NONE },
-    Migration { common: include_str!("../migrations/0029_rechecks.sql"), ..NONE },
-    Migration {
-        sqlite: include_str!("../migrations/0030_listed.sqlite.sql"),
-        postgres: include_str!("../migrations/0030_listed.postgres.sql"),
-        ..NONE
-    },
-    Migration { common: include_str!("../migrations/0031_pauses.sql"), ..NONE },
-    Migration {
-        common: include_str!("../migrations/0032_plans.sql"),
-        sqlite: include_str!("../migrations/0032_plans.sqlite.sql"),
-        ..NONE
-    },
-    Migration { common: include_str!("../migrations/0033_alerts_renewals.sql"), ..NONE },
-    Migration {
-        sqlite: include_str!("../migrations/0034_logins.sqlite.sql"),
-        postgres: include_str!("../migrations/0034_logins.postgres.sql"),
-        ..NONE
-    },
+    migration!("0001_start", common, sqlite, postgres),
+    migration!("0002_people", common),
+    migration!("0003_products", common, sqlite, postgres),
+    migration!("0004_pushes", common),
+    migration!("0005_standing", common),
+    migration!("0006_months", common, sqlite, postgres),
+    migration!("0007_nodes", common, postgres),
+    migration!("0008_webhooks", common),
+    migration!("0009_pen", postgres),
+    migration!("0010_batches", postgres),
+    migration!("0011_last_commit", postgres),
+    migration!("0012_push_runs", common),
+    migration!("0013_acts", common),
+    migration!("0014_digests", sqlite, postgres),
+    migration!("0015_clock", common),
+    migration!("0016_pages", common),
+    migration!("0017_payments", common, sqlite, postgres),
+    migration!("0018_lists", common),
+    migration!("0019_exchanges", common),
+    migration!("0020_routes", common),
+    migration!("0021_upstreams", common),
+    migration!("0022_numbers", common, postgres),
+    migration!("0023_commission", common, sqlite),
+    migration!("0024_duplicates", common),
+    migration!("0025_requests", common),
+    migration!("0026_keys", common),
+    migration!("0027_replays", common),
+    migration!("0028_refusals", common),
+    migration!("0029_rechecks", common),
+    migration!("0030_listed", sqlite, postgres),
+    migration!("0031_pauses", common),
+    migration!("0032_plans", common, sqlite),
+    migration!("0033_alerts_renewals", common),
+    migration!("0034_logins", sqlite, postgres),
 ];
 
 /// A parameter of a statement.
