@@ -96,9 +96,7 @@ async fn a_start_with_another_clock_ends_nothing() {
     world.clock.jump(3 * DAY);
     adopted(&world).await;
     a_moment().await;
-    let asked = world.a.count(Call::Enquire);
-    world.clock.advance(Duration::from_secs(5 * 60));
-    until(|| world.a.count(Call::Enquire) > asked).await;
+    until_asked(&world, Duration::from_secs(5 * 60)).await;
     a_moment().await;
     assert_eq!((world.state(waits), world.state(doubt)), (State::Awaiting, State::InDoubt));
     // Each jump counts for an hour at most.
@@ -106,6 +104,18 @@ async fn a_start_with_another_clock_ends_nothing() {
     until(|| world.state(waits) == State::Rejected).await;
     stop(workers).await;
     world.assert_sound().await;
+}
+
+/// Lets this much time pass, and the upstream be asked. On a busy machine the enquiry before may
+/// be put off only after the first step of the clock; then the second one reaches the next.
+async fn until_asked(world: &World, wait: Duration) {
+    let asked = world.a.count(Call::Enquire);
+    let is_asked = || world.a.count(Call::Enquire) > asked;
+    world.clock.advance(wait);
+    if tokio::time::timeout(Duration::from_secs(10), until(is_asked)).await.is_err() {
+        world.clock.advance(wait);
+        until(is_asked).await;
+    }
 }
 
 /// The server ran six hours ahead; then its clock is put right.
@@ -120,9 +130,7 @@ async fn a_clock_put_right_leaves_the_schedule() {
         let mut workers = world.engine.start_workers().await.unwrap();
         // Until the waits are five minutes.
         for wait in [5, 15, 60, 300] {
-            let asked = world.a.count(Call::Enquire);
-            world.clock.advance(Duration::from_secs(wait));
-            until(|| world.a.count(Call::Enquire) > asked).await;
+            until_asked(&world, Duration::from_secs(wait)).await;
             a_moment().await;
         }
         let planned = job_due_in_s(&world);
