@@ -311,16 +311,27 @@ struct BenchKey {
     secret_key: String,
 }
 
+/// How many accounts of a benchmark are made at the same time.
+const BENCH_ACCOUNTS_AT_ONCE: usize = 64;
+
 /// Creates merchants for measurements, each with a sandbox key pair and the same balance. They are
-/// created concurrently, so that they share commits; their keys come in the order of their numbers,
-/// so that every measurement spreads over them alike.
+/// created many at a time, so that they share commits; their keys come in the order of their
+/// numbers, so that every measurement spreads over them alike.
 async fn make_bench_accounts(engine: &Engine, count: u32, balance: Money) -> Result<Vec<BenchKey>> {
-    let mut tasks = tokio::task::JoinSet::new();
+    let (mut tasks, mut made) = (tokio::task::JoinSet::new(), Vec::new());
     for number in 1..=count {
+        // All at once they wait for each other longer than a commit may wait.
+        if tasks.len() == BENCH_ACCOUNTS_AT_ONCE
+            && let Some(account) = tasks.join_next().await
+        {
+            made.push(account??);
+        }
         let engine = engine.clone();
         tasks.spawn(async move { make_bench_account(&engine, number, balance).await });
     }
-    let mut made = tasks.join_all().await.into_iter().collect::<Result<Vec<_>>>()?;
+    while let Some(account) = tasks.join_next().await {
+        made.push(account??);
+    }
     made.sort_by_key(|(account, _)| *account);
     Ok(made.into_iter().map(|(_, key)| key).collect())
 }
