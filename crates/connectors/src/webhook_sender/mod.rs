@@ -47,8 +47,8 @@ const IDLE_PER_HOST_MAX: usize = 64;
 /// have moved to another address.
 const CLIENT_AGE_MAX: Duration = Duration::from_secs(60);
 
-/// How many addresses are kept with the client as they were parsed: parsing and checking one takes
-/// longer than sending a webhook's bytes.
+/// How many addresses are kept with the client as they were parsed and checked; of more, each is
+/// parsed at each delivery.
 const PARSED_MAX: usize = 4096;
 
 /// How much of a response body is read. A body read to its end frees the connection for reuse; its
