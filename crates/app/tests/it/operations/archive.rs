@@ -114,8 +114,9 @@ fn months_of_a_database_are_archived_and_audited() {
 /// Months are archived while clients buy: no purchase is refused, and archived references stay
 /// used.
 async fn archives_while_it_sells(folder: &Folder, flags: &[&str]) {
-    let flags = [flags, &UNLIMITED].concat();
-    let url = &flags[..flags.len() - 2];
+    let url = flags;
+    // Money for as many purchases as a fast machine makes.
+    let flags = [url, &UNLIMITED, &["--balance", "999999"]].concat();
     folder.start_with(&flags).stop();
     let this = this_month();
     fill(folder, before(this, 5), url);
