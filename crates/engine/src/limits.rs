@@ -71,11 +71,16 @@ pub const WEBHOOKS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 pub const WEBHOOKS_PRUNED: u32 = 200;
 /// Between two searches for webhooks to prune.
 pub const PRUNE_EVERY: Duration = Duration::from_secs(10 * 60);
-/// Journals that are added to a list of accounts together: so many that neighbours share pages, and
-/// few enough for a list to read what it lacks in a few milliseconds.
+/// Journals that are added to a list of accounts together, at least: so many that neighbours share
+/// pages, and few enough for a list to read what it lacks in a few milliseconds.
 pub const LISTED_AT_ONCE: u32 = 8_000;
-/// Commits that add them: buyers wait for each of them, some milliseconds.
-pub const LISTED_IN_PARTS: u32 = 3;
+/// The same while so many sales are made that these would be there soon: four times as many share
+/// each page.
+pub const LISTED_WHILE_BUSY: u32 = 32_000;
+/// Journals in a second that make a house busy.
+pub const LISTED_SOON: u32 = 2_000;
+/// Rows of a list that are added in one commit: so few that a buyer does not notice it.
+pub const LISTED_IN_A_COMMIT: u32 = 500;
 /// Between two looks whether a list of accounts lacks so many.
 pub const LISTS_FILLED_EVERY: Duration = Duration::from_secs(1);
 /// The lease of a job and of a push; after it another worker may take it.

@@ -224,8 +224,7 @@ impl Store {
         self.read(|sql| purchases::by_key(sql, key))
     }
 
-    /// The id of a purchase's number, whether there is such a purchase or not; `None` for what can
-    /// be no number.
+    /// The id of a purchase's number, though there may be none; `None` for what can be no number.
     pub fn purchase_id(&self, number: PurchaseNumber) -> Result<Option<PurchaseId>> {
         self.read(|sql| numbers::id_of(sql, number))
     }
@@ -286,10 +285,14 @@ impl Store {
         self.read(|sql| purchases::recent(sql, account, environment, since, limit))
     }
 
-    /// The next so many journals that a list of accounts lacks, in so many parts; none if it lacks
-    /// fewer: readers of it read so many more.
-    pub fn list_parts(&self, list: AccountList, count: u32, parts: u32) -> Result<Vec<FillList>> {
-        self.read(|sql| ledger::lists::parts(sql, list, count, parts))
+    /// The number of the last journal that is in the database; 0 before the first.
+    pub fn last_journal(&self) -> Result<i64> {
+        self.read(ledger::lists::last_journal)
+    }
+
+    /// What a list of accounts lacks, in parts of so many rows; none for fewer journals.
+    pub fn list_parts(&self, list: AccountList, at_least: u32, rows: u32) -> Result<Vec<FillList>> {
+        self.read(|sql| ledger::lists::parts(sql, list, at_least, rows))
     }
 
     /// What changed a wallet's balance, latest first; `None` without such a wallet.

@@ -4,13 +4,16 @@
 //! A sale writes to pages that all accounts share. An index by account would add a page of its own
 //! account for each of its rows; many accounts made a sale half as dear again. So the rows by
 //! account are written later, many at once and in their order. Invariants: what a table says is
-//! never wrong, only late; whoever reads it reads the journals after its end, too, which are never
-//! more than a few steps. A purchase that opens without a journal is listed at once.
+//! never wrong, only late; whoever reads it reads the journals after its end, too. A purchase that
+//! opens without a journal is listed at once.
 
-use crate::backend::{Sql, WriteKey, all, columns, first, from_row, number, values};
+use crate::archive;
+use crate::backend::{
+    Columns, FromRow, Sql, WriteKey, all, columns, first, from_row, number, values,
+};
 use crate::commit::unrefused;
 use crate::fault::{Fault, Result};
-use domain::Purchase;
+use domain::{AccountId, Environment, Kind, Purchase, PurchaseId};
 
 /// What lists of an account read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,122 +36,172 @@ impl AccountList {
     }
 }
 
-/// Adds a part of the next journals to a list; the last part moves its end. Answers whether they
-/// were still to add.
+/// Adds a part of the next rows to a list, in the order of their keys; the last part moves its end.
+/// Answers whether the list still ended where the rows begin.
 #[derive(Clone, Debug)]
 pub struct FillList {
     list: AccountList,
-    /// Journals after this, up to that.
     from: i64,
-    to: i64,
-    /// Of these, those after this key, up to that.
-    after: JournalKey,
-    until: JournalKey,
-    is_last: bool,
+    rows: ListRows,
+    /// In the last part: up to which journal the list is filled now.
+    end: Option<i64>,
 }
 
-/// By what journals are sorted in a list.
+/// Rows of one table.
 #[derive(Clone, Debug)]
-struct JournalKey {
-    account: i64,
-    environment: String,
+enum ListRows {
+    Journals(Vec<ListedJournal>),
+    Purchases(Vec<ListedPurchase>),
+    Recipients(Vec<ListedRecipient>),
+}
+
+// Sorted by their fields, which stand in the order of the key: neighbours share pages.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ListedJournal {
+    account: AccountId,
+    environment: Environment,
     seq: i64,
 }
 
-columns!(JournalKey: account, environment, seq);
+columns!(ListedJournal: account, environment, seq);
 
-macro_rules! of_part {
-    ($columns:literal, $from:literal, $order:literal) => {
-        concat!(
-            $columns,
-            $from,
-            " j.seq > $1 AND j.seq <= $2
-                 AND (j.account_id, j.environment, j.seq) > ($3, $4, $5)
-                 AND (j.account_id, j.environment, j.seq) <= ($6, $7, $8)",
-            $order
-        )
-    };
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ListedPurchase {
+    account: AccountId,
+    environment: Environment,
+    operator: String,
+    kind: Kind,
+    id: PurchaseId,
 }
 
-const JOURNALS: &str = of_part!(
-    "INSERT INTO listed_journals SELECT j.account_id, j.environment, j.seq",
-    " FROM journals j WHERE",
-    " ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING"
-);
-const PURCHASES: &str = of_part!(
-    "INSERT INTO listed_purchases SELECT p.account_id, p.environment, p.operator, p.kind, p.id",
-    " FROM journals j CROSS JOIN purchases p WHERE p.id = j.purchase_id AND j.reason = 'hold' AND",
-    " ORDER BY 1, 2, 3, 4, 5 ON CONFLICT DO NOTHING"
-);
-const RECIPIENTS: &str = of_part!(
-    "INSERT INTO listed_recipients SELECT p.account_id, p.environment, p.recipient, p.id",
-    " FROM journals j CROSS JOIN purchases p WHERE p.id = j.purchase_id AND j.reason = 'hold' AND",
-    " ORDER BY 1, 2, 3, 4 ON CONFLICT DO NOTHING"
-);
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ListedRecipient {
+    account: AccountId,
+    environment: Environment,
+    recipient: String,
+    id: PurchaseId,
+}
+
+/// What two tables have of a purchase.
+struct NextPurchase(ListedPurchase, ListedRecipient);
+
+impl FromRow for NextPurchase {
+    fn read(columns: &mut Columns<'_>) -> Result<NextPurchase> {
+        let (account, environment) = (FromRow::read(columns)?, FromRow::read(columns)?);
+        let (operator, kind) = (FromRow::read(columns)?, FromRow::read(columns)?);
+        let (recipient, id) = (FromRow::read(columns)?, FromRow::read(columns)?);
+        let purchase = ListedPurchase { account, environment, operator, kind, id };
+        Ok(NextPurchase(purchase, ListedRecipient { account, environment, recipient, id }))
+    }
+}
+
+const NEXT_JOURNALS: &str =
+    "SELECT account_id, environment, seq FROM journals WHERE seq > $1 AND seq <= $2";
+const NEXT_PURCHASES: &str = "SELECT p.account_id, p.environment, p.operator, p.kind, p.recipient,
+        p.id
+    FROM journals j CROSS JOIN purchases p
+    WHERE p.id = j.purchase_id AND j.reason = 'hold' AND j.seq > $1 AND j.seq <= $2";
 
 unrefused!(FillList, bool, |part, tx| {
     if end(tx.sql, part.list)? != part.from {
         return Ok(false);
     }
-    let texts: &[&str] = match part.list {
-        AccountList::Journals => &[JOURNALS],
-        AccountList::Purchases => &[PURCHASES, RECIPIENTS],
+    // What was archived since the rows were read may be gone already.
+    let (journals, purchases) = match archive::archived(tx.sql)? {
+        Some(archived) => (archived.last_journal, archived.ids_below),
+        None => (0, 0),
     };
-    let (after, until) = (&part.after, &part.until);
-    let after = values![part.from, part.to, after.account, &after.environment, after.seq];
-    let until = values![until.account, &until.environment, until.seq];
-    let args = [&after[..], &until].concat();
-    for text in texts {
-        tx.sql.run(text, &args)?;
+    match &part.rows {
+        ListRows::Journals(rows) => {
+            for row in rows.iter().filter(|row| row.seq > journals) {
+                tx.sql.run(
+                    "INSERT INTO listed_journals VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                    &values![row.account, row.environment, row.seq],
+                )?;
+            }
+        }
+        ListRows::Purchases(rows) => {
+            for row in rows.iter().filter(|row| row.id.0 >= purchases) {
+                tx.sql.run(
+                    "INSERT INTO listed_purchases VALUES ($1, $2, $3, $4, $5)
+                     ON CONFLICT DO NOTHING",
+                    &values![row.account, row.environment, &row.operator, row.kind, row.id],
+                )?;
+            }
+        }
+        ListRows::Recipients(rows) => {
+            for row in rows.iter().filter(|row| row.id.0 >= purchases) {
+                tx.sql.run(
+                    "INSERT INTO listed_recipients VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+                    &values![row.account, row.environment, &row.recipient, row.id],
+                )?;
+            }
+        }
     }
-    if part.is_last {
-        let end = values![part.to, part.list.name()];
+    if let Some(end) = part.end {
+        let end = values![end, part.list.name()];
         tx.sql.run("UPDATE lists SET up_to = $1 WHERE name = $2", &end)?;
     }
     Ok(true)
 });
 
-/// The next so many journals of a list, in so many parts of about the same size, in the order of
-/// their keys; none if the list lacks fewer. A part is so small that buyers do not notice its
-/// commit, and neighbours still share pages.
+/// What a list lacks, in parts of so many rows; none if it lacks fewer journals than `at_least`. It
+/// is read and sorted here, so that buyers wait for the writes alone; a part is so small that they
+/// do not notice its commit.
 pub(crate) fn parts(
     sql: &mut dyn Sql,
     list: AccountList,
-    journals: u32,
-    parts: u32,
+    at_least: u32,
+    rows: u32,
 ) -> Result<Vec<FillList>> {
-    let from = end(sql, list)?;
-    let to = from.saturating_add(i64::from(journals));
-    if to > number(sql, "SELECT coalesce(max(seq), 0) FROM journals", &[])? {
+    let (from, last) = (end(sql, list)?, last_journal(sql)?);
+    if from.saturating_add(i64::from(at_least)) > last {
         return Ok(Vec::new());
     }
-    let every = (journals / parts / SAMPLE).max(1);
-    let keys = all(
-        sql,
-        "SELECT account_id, environment, seq FROM journals
-         WHERE seq > $1 AND seq <= $2 AND seq % $3 = 0 ORDER BY 1, 2, 3",
-        &values![from, to, i64::from(every)],
-        from_row,
-    )?;
-    let size = keys.len().div_ceil(parts as usize).max(1);
-    let (ends, others) = (keys.into_iter().skip(size - 1), parts as usize - 1);
-    let mut keys: Vec<JournalKey> = ends.step_by(size).take(others).collect();
-    keys.push(JournalKey::new(i64::MAX, "", 0));
-    let (count, mut after) = (keys.len(), JournalKey::new(0, "", 0));
-    let part = |(i, until): (usize, JournalKey)| {
-        let after = std::mem::replace(&mut after, until.clone());
-        FillList { list, from, to, after, until, is_last: i + 1 == count }
+    let to = last.min(from.saturating_add(READ_AT_ONCE));
+    let (between, rows) = (values![from, to], rows as usize);
+    let sorted = match list {
+        AccountList::Journals => {
+            let mut next: Vec<ListedJournal> = all(sql, NEXT_JOURNALS, &between, from_row)?;
+            next.sort_unstable();
+            in_parts(next, rows, ListRows::Journals)
+        }
+        AccountList::Purchases => {
+            let next: Vec<NextPurchase> = all(sql, NEXT_PURCHASES, &between, from_row)?;
+            let both = next.into_iter().map(|NextPurchase(purchase, of)| (purchase, of));
+            let (mut purchases, mut recipients): (Vec<_>, Vec<_>) = both.unzip();
+            purchases.sort_unstable();
+            recipients.sort_unstable();
+            let purchases = in_parts(purchases, rows, ListRows::Purchases);
+            [purchases, in_parts(recipients, rows, ListRows::Recipients)].concat()
+        }
     };
-    Ok(keys.into_iter().enumerate().map(part).collect())
+    let part = |rows| FillList { list, from, rows, end: None };
+    let mut parts: Vec<FillList> = sorted.into_iter().map(part).collect();
+    if let Some(last) = parts.last_mut() {
+        last.end = Some(to);
+    }
+    Ok(parts)
 }
 
-/// So many journals of a part decide where it ends.
-const SAMPLE: u32 = 16;
+/// Journals that are read together at most: some 20 MB.
+const READ_AT_ONCE: i64 = 100_000;
 
-impl JournalKey {
-    fn new(account: i64, environment: &str, seq: i64) -> JournalKey {
-        JournalKey { account, environment: environment.to_owned(), seq }
+/// The number of the last journal that is in the database; 0 before the first.
+pub(crate) fn last_journal(sql: &mut dyn Sql) -> Result<i64> {
+    number(sql, "SELECT coalesce(max(seq), 0) FROM journals", &[])
+}
+
+/// At least one part, though it may be empty: the last one moves the end.
+fn in_parts<T: Clone>(
+    sorted: Vec<T>,
+    rows: usize,
+    of: impl Fn(Vec<T>) -> ListRows,
+) -> Vec<ListRows> {
+    if sorted.is_empty() {
+        return vec![of(sorted)];
     }
+    sorted.chunks(rows).map(|part| of(part.to_vec())).collect()
 }
 
 /// Up to which journal a list is filled.

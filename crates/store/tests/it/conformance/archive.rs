@@ -9,8 +9,9 @@ use domain::{
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use store::{
-    ArchiveDone, CloseLateOutcomes, CloseMonth, Closing, Commit, KeepEvidence, KeepLateOutcome,
-    LateOutcome, Posting, PruneArchived, RecordFile, Store, TakeNumbers, TakeStep, audit_month,
+    AccountList, ArchiveDone, CloseLateOutcomes, CloseMonth, Closing, Commit, KeepEvidence,
+    KeepLateOutcome, LateOutcome, Posting, PruneArchived, RecordFile, Store, TakeNumbers, TakeStep,
+    audit_month,
 };
 
 pub fn month(text: &str) -> Month {
@@ -179,6 +180,31 @@ pub async fn remove(world: &World) {
     world.store.drop_archived().unwrap();
     while done(&world.store, PruneArchived { rows: 1 }).await {
         world.assert_sound();
+    }
+}
+
+/// What is read for a list, and archived and removed before it is added, is not added.
+pub async fn what_was_archived_meanwhile_is_not_listed(world: World) {
+    if world.is_on_postgresql() {
+        return;
+    }
+    let store = &world.store;
+    let (_, may) = two_months(store).await;
+    let read = AccountList::ALL.map(|list| store.list_parts(list, 1, 1_000).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    archive(store, may.next(), folder.path()).await;
+    remove(&world).await;
+    for part in read.into_iter().flatten() {
+        assert!(store.commit(part).await.unwrap());
+    }
+    for (listed, missing) in [
+        ("listed_journals", "seq NOT IN (SELECT seq FROM journals)"),
+        ("listed_purchases", "purchase_id NOT IN (SELECT id FROM purchases)"),
+        ("listed_recipients", "purchase_id NOT IN (SELECT id FROM purchases)"),
+    ] {
+        let count = |and: &str| world.count(&format!("{listed} WHERE {and}"));
+        assert_eq!(count(missing), 0, "{listed}");
+        assert!(count("1 = 1") > 0, "{listed}");
     }
 }
 

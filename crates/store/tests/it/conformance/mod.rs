@@ -75,6 +75,7 @@ on_every_backend![
     catalog::a_revision_is_of_the_catalog_that_was_read,
     catalog::the_catalog_is_read_back,
     catalog::keys_and_accounts_are_read_back,
+    archive::what_was_archived_meanwhile_is_not_listed,
     archive::an_archived_month_is_in_its_file_and_nowhere_else,
     archive::an_update_about_an_archived_purchase_waits_for_staff,
     archive::a_closed_month_changes_no_more,
