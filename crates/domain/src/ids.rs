@@ -5,6 +5,12 @@
 //! store).
 
 use crate::clock::Timestamp;
+use std::collections::{HashMap, HashSet};
+
+/// A map by what nobody outside can choose, such as our own numbers.
+pub type IdMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+/// A set of what nobody outside can choose.
+pub type IdSet<K> = HashSet<K, foldhash::fast::RandomState>;
 
 macro_rules! id {
     ($($(#[$doc:meta])+ $name:ident),+ $(,)?) => {$(

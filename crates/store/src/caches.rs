@@ -11,8 +11,8 @@ use crate::commit::CommitNeeds;
 use crate::fault::Result;
 use crate::ledger::{self, BalanceQueries, LedgerCache, LedgerSavepoint};
 use crate::purchases;
+use domain::ids::IdSet;
 use domain::{LedgerAccount, Month, PaymentKey, PurchaseKey, ReferenceKey, View};
-use std::collections::HashSet;
 
 /// The writer's caches.
 #[derive(Default)]
@@ -20,7 +20,7 @@ pub(crate) struct Caches {
     pub(crate) ledger: LedgerCache,
     pub(crate) calls: CallCounts,
     /// Partitions that are there, those of the month after each too.
-    partitions: HashSet<Partition>,
+    partitions: IdSet<Partition>,
 }
 
 /// What the changes of a batch mention.
@@ -33,7 +33,7 @@ struct Mentioned<'a> {
     callers: Vec<Caller>,
     reads_ledger_end: bool,
     /// The same as `accounts`.
-    known_accounts: HashSet<&'a LedgerAccount>,
+    known_accounts: IdSet<&'a LedgerAccount>,
 }
 
 impl<'a> Mentioned<'a> {
@@ -82,7 +82,8 @@ impl Caches {
         }
         let is_cached = self.missing_partitions(batch).is_empty()
             && self.calls.begin_with_last(&mentioned.callers)
-            && self.ledger.fill_view(&mut view, &mentioned.accounts);
+            && self.ledger.fill_view(&mut view, &mentioned.accounts).is_empty()
+            && self.ledger.has_end();
         is_cached.then_some(view)
     }
 
@@ -98,8 +99,12 @@ impl Caches {
         let Mentioned { references, payments, purchases, accounts, callers, .. } = &mentioned;
         self.calls.begin();
         self.ledger.begin(sql.is_sole_writer());
-        let BalanceQueries { known, unknown, by_id, by_name } =
-            self.ledger.balance_queries(accounts);
+        // Where nobody else writes, the balances after the last commit are those before this one.
+        let read = match sql.is_sole_writer() {
+            true => self.ledger.fill_view(&mut view, accounts),
+            false => accounts.clone(),
+        };
+        let BalanceQueries { known, unknown, by_id, by_name } = self.ledger.balance_queries(&read);
         let mut queries = [
             purchases::owners_query(references),
             purchases::versions_query(purchases),
@@ -164,7 +169,7 @@ impl Caches {
         Ok(())
     }
 
-    fn missing_partitions(&self, batch: &[CommitNeeds<'_>]) -> HashSet<Partition> {
+    fn missing_partitions(&self, batch: &[CommitNeeds<'_>]) -> IdSet<Partition> {
         let made = batch.iter().filter_map(|needs| needs.purchase).map(Partition::of_purchase);
         let moved = batch.iter().filter_map(|needs| needs.moves_at).map(Month::of);
         // If the clock has stepped back, journals go on in the first month that is not closed.

@@ -5,8 +5,8 @@
 use crate::backend::{Row, SetQuery, Sql, WriteKey, values};
 use crate::commit::{Commit, CommitNeeds, Tx};
 use crate::fault::{Fault, Result};
+use domain::ids::IdMap;
 use domain::{AccountId, Environment, Minute};
-use std::collections::HashMap;
 use std::convert::Infallible;
 
 /// The account that calls, and the environment that it calls.
@@ -62,10 +62,10 @@ const CACHED_MAX: usize = 20_000;
 /// The counts that a batch mentions, and those after the last commit.
 #[derive(Debug, Default)]
 pub(crate) struct CallCounts {
-    minutes: HashMap<Caller, Minute>,
+    minutes: IdMap<Caller, Minute>,
     /// As far as they are known. If another node has written since, the database rejects an
     /// optimistic batch that is built on them.
-    last_minutes: HashMap<Caller, Minute>,
+    last_minutes: IdMap<Caller, Minute>,
 }
 
 impl CallCounts {

@@ -5,6 +5,7 @@
 //! a batch see earlier ones. Invariants: a reference is used once, no balance falls below its
 //! floor, a purchase takes one step from each version, the sum of all balances is constant.
 
+use crate::ids::IdMap;
 use crate::ledger::denial::{Denial, MoneyDenial, UsedReference};
 use crate::ledger::journal::{Journal, LedgerAccount, Reason};
 use crate::ledger::payment::{PaymentKey, PaymentOwner};
@@ -55,9 +56,9 @@ pub struct View {
     /// Those mentioned payments that are booked.
     pub payments: HashMap<PaymentKey, PaymentOwner>,
     /// State and version of the mentioned purchases.
-    pub purchases: HashMap<PurchaseKey, (State, u32)>,
+    pub purchases: IdMap<PurchaseKey, (State, u32)>,
     /// The mentioned ledger accounts that exist.
-    pub balances: HashMap<LedgerAccount, Balance>,
+    pub balances: IdMap<LedgerAccount, Balance>,
 }
 
 /// What used up a reference.

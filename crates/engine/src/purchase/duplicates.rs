@@ -10,10 +10,11 @@
 use super::PurchaseRequest;
 use crate::rate::CallerKey;
 use crate::{Engine, limits};
+use domain::ids::IdMap;
 use domain::refusal::{BuyRefused, PossibleDuplicate};
 use domain::{DuplicatePolicy, Money, Purchase, PurchaseKey, ReferenceKey, ReferenceScope, State};
 use parking_lot::Mutex;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 use store::Fault;
@@ -48,7 +49,7 @@ impl RecentSales {
 
 #[derive(Default)]
 struct Window {
-    sales: HashMap<SaleKey, Sale>,
+    sales: IdMap<SaleKey, Sale>,
     /// In the order in which they were noted, so that the oldest are forgotten first.
     order: VecDeque<(Duration, SaleKey)>,
     /// When the store's latest purchases were last read.

@@ -6,10 +6,10 @@
 
 use super::{CallerKey, Counted, Quota};
 use crate::{Engine, limits};
+use domain::ids::IdMap;
 use domain::rate::MINUTE_S;
 use domain::refusal::Unavailable;
 use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 /// must not be dropped, however many there are, because somebody waits for its answer.
 #[derive(Debug, Default)]
 pub(crate) struct Allowances {
-    shares: Mutex<HashMap<CallerKey, Share>>,
+    shares: Mutex<IdMap<CallerKey, Share>>,
 }
 
 #[derive(Debug, Default)]
@@ -205,7 +205,7 @@ impl Engine {
 }
 
 /// Drops the shares that hold no calls and were not used for a while, once there are many.
-fn forget_idle(shares: &mut HashMap<CallerKey, Share>, now: Duration) {
+fn forget_idle(shares: &mut IdMap<CallerKey, Share>, now: Duration) {
     if shares.len() < limits::CALLERS_COUNTED {
         return;
     }

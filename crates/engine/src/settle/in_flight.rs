@@ -4,10 +4,10 @@
 //! an earlier process had ended when this one started; a call of another node counts as open from
 //! when this node first asks about it. Invariant: only the monotonic clock counts.
 
+use domain::ids::IdMap;
 use domain::purchase::settle::{ASK_AFTER, SUBMIT_WITHIN};
 use domain::{AttemptRef, PurchaseNumber};
 use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::time::Duration;
 
 /// From the draft of an attempt to its call. If the commit took longer, too little time remains
@@ -24,7 +24,7 @@ pub(crate) struct InFlight {
     started: Duration,
     /// Whether other nodes send too.
     is_shared: bool,
-    calls: Mutex<HashMap<AttemptRef, CallState>>,
+    calls: Mutex<IdMap<AttemptRef, CallState>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +39,7 @@ enum CallState {
 
 impl InFlight {
     pub(crate) fn new(now: Duration, is_shared: bool) -> InFlight {
-        InFlight { started: now, is_shared, calls: Mutex::new(HashMap::new()) }
+        InFlight { started: now, is_shared, calls: Mutex::default() }
     }
 
     /// An attempt is drafted: it is about to be recorded, and then called.

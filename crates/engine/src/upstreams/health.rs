@@ -5,9 +5,10 @@
 //! nothing here decides about money, only about where the next order goes.
 
 use crate::limits;
+use domain::ids::IdMap;
 use domain::{AttemptRef, CallPlace, Money, NoPlace};
 use parking_lot::Mutex;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The health of one upstream.
@@ -17,7 +18,7 @@ pub(crate) struct Health(Mutex<HealthState>);
 #[derive(Debug, Default)]
 struct HealthState {
     /// Orders that are about to be sent, or are on their way.
-    on_their_way: HashMap<AttemptRef, OnItsWay>,
+    on_their_way: IdMap<AttemptRef, OnItsWay>,
     /// Calls that ended within the last minute, oldest first.
     ended: VecDeque<EndedCall>,
     breaker: Option<OpenBreaker>,

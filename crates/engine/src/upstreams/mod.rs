@@ -21,10 +21,11 @@ pub use trial::TriedUpstream;
 
 use crate::{Engine, Vault};
 use arc_swap::ArcSwap;
+use domain::ids::IdMap;
 use domain::{Environment, Timestamp, Upstream, UpstreamCode};
 use health::Health;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{StoredUpstream, UpstreamMaps};
 
@@ -83,7 +84,7 @@ pub(crate) struct BuiltIn {
 pub(crate) struct Registry {
     built_in: BuiltIn,
     factory: Option<Arc<dyn ConnectorFactory>>,
-    current: ArcSwap<HashMap<UpstreamCode, Arc<Connected>>>,
+    current: ArcSwap<IdMap<UpstreamCode, Arc<Connected>>>,
     /// What was spent and is not stored yet.
     spending: Mutex<float::Spending>,
 }
@@ -160,7 +161,7 @@ impl Registry {
                 None => (Arc::default(), Arc::default()),
             }
         };
-        let mut map = HashMap::new();
+        let mut map = IdMap::default();
         for row in rows {
             let code = row.code.clone();
             let connector = match before.get(&code) {

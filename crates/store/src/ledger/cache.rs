@@ -1,17 +1,17 @@
 //! What the writer keeps of the ledger between batches, and how it appends to it.
 //!
 //! Cached: the numbers and balances of ledger accounts, the end of the hash chain, the last closed
-//! month. A batch with reads always reads balances; where other nodes may write, also the rest but
-//! the numbers. An optimistic batch reads nothing: if another node has written since, the database
-//! rejects it.
+//! month. Where other nodes may write, a batch with reads reads all of it again but the numbers. An
+//! optimistic batch reads nothing: if another node has written since, the database rejects it.
+//! Whatever a balance is taken from, it is written by compare-and-swap with the balance before.
 
 use super::chain::{FIRST_MONTH, GENESIS, JournalHead, Line, hash, month_of};
 use super::{FIND, key_of, open_ledger_account};
 use crate::archive::{ClosedMonth, LAST_CLOSED};
 use crate::backend::{Row, SetQuery, Sql, WriteKey, values};
 use crate::fault::{Fault, Result};
+use domain::ids::IdMap;
 use domain::{Balance, Journal, LedgerAccount, Month, PurchaseId, View};
-use std::collections::HashMap;
 
 /// Ledger accounts in the cache: some 30 MB. Past that it is cleared.
 const CACHED_MAX: usize = 200_000;
@@ -20,15 +20,15 @@ const CACHED_MAX: usize = 200_000;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LedgerCache {
     /// Numbers of ledger accounts; they never change.
-    ids: HashMap<LedgerAccount, i64>,
+    ids: IdMap<LedgerAccount, i64>,
     /// `None`: it must be read, or there is no journal.
     chain_end: Option<ChainEnd>,
     /// The last closed month; the outer `None`: it must be read.
     closed: Option<Option<ClosedMonth>>,
     /// Balances before this Tx, by the ledger account's number.
-    tx_balances: HashMap<i64, i64>,
-    /// Balances after the last commit, as far as they are known.
-    last_balances: HashMap<LedgerAccount, i64>,
+    tx_balances: IdMap<i64, i64>,
+    /// Balances after the last commit, as far as they are known, by the same number.
+    last_balances: IdMap<i64, i64>,
 }
 
 /// The last journal of the chain.
@@ -75,24 +75,33 @@ impl LedgerCache {
             self.last_balances.clear();
         }
         for (account, balance) in &view.balances {
-            match self.last_balances.get_mut(account) {
-                Some(last) => *last = balance.amount,
-                None => drop(self.last_balances.insert(account.clone(), balance.amount)),
+            if let Some(id) = self.ids.get(account) {
+                self.last_balances.insert(*id, balance.amount);
             }
         }
     }
 
-    /// Fills a view with the balances after the last commit. `false` if not all of them are cached,
-    /// or the end of the chain or the last closed month is not.
-    pub(crate) fn fill_view(&mut self, view: &mut View, mentioned: &[&LedgerAccount]) -> bool {
+    /// Fills a view with the balances after the last commit; answers the ledger accounts whose
+    /// balance is not cached.
+    pub(crate) fn fill_view<'a>(
+        &mut self,
+        view: &mut View,
+        mentioned: &[&'a LedgerAccount],
+    ) -> Vec<&'a LedgerAccount> {
         self.tx_balances.clear();
+        let mut others = Vec::new();
         for account in mentioned {
             let id = self.ids.get(*account).copied();
-            let Some((id, amount)) = id.zip(self.last_balances.get(*account).copied()) else {
-                return false;
-            };
-            self.set_balance(view, account, id, amount);
+            match id.and_then(|id| Some((id, *self.last_balances.get(&id)?))) {
+                Some((id, amount)) => self.set_balance(view, account, id, amount),
+                None => others.push(*account),
+            }
         }
+        others
+    }
+
+    /// Whether the end of the chain and the last closed month are cached.
+    pub(crate) const fn has_end(&self) -> bool {
         self.chain_end.is_some() && self.closed.is_some()
     }
 
@@ -189,14 +198,18 @@ impl LedgerCache {
         account: &LedgerAccount,
         row: &dyn Row,
     ) -> Result<()> {
-        self.set_balance(view, account, row.int(0)?, row.int(1)?);
+        self.add_balance(view, account, row.int(0)?, row.int(1)?);
         Ok(())
     }
 
-    fn set_balance(&mut self, view: &mut View, account: &LedgerAccount, id: i64, amount: i64) {
+    fn add_balance(&mut self, view: &mut View, account: &LedgerAccount, id: i64, amount: i64) {
         if !self.ids.contains_key(account) {
             self.ids.insert(account.clone(), id);
         }
+        self.set_balance(view, account, id, amount);
+    }
+
+    fn set_balance(&mut self, view: &mut View, account: &LedgerAccount, id: i64, amount: i64) {
         self.tx_balances.insert(id, amount);
         let floor = account.purpose.floor();
         view.balances.insert(account.clone(), Balance { amount, floor, is_changed: false });
@@ -213,7 +226,7 @@ impl LedgerCache {
         for account in mentioned {
             if !account.purpose.is_wallet() && !view.balances.contains_key(*account) {
                 let id = open_ledger_account(sql, account)?;
-                self.set_balance(view, account, id, 0);
+                self.add_balance(view, account, id, 0);
             }
         }
         Ok(())

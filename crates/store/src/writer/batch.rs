@@ -352,9 +352,7 @@ impl BatchWriter {
     ) -> Result<()> {
         let view = self.write(batch, cached)?;
         self.sql.send_commit()?;
-        if !self.sql.is_sole_writer() {
-            self.caches.keep(&view);
-        }
+        self.caches.keep(&view);
         Ok(())
     }
 
