@@ -6,7 +6,7 @@
 
 use crate::backend::postgres::{CatalogChanges, Membership, Postgres, Server};
 use crate::backend::sqlite::Folder;
-use crate::backend::{self, Sql, WriteSql};
+use crate::backend::{self, Sql, WriteConnection};
 use crate::commit::Commit;
 use crate::fault::{Fault, OpenError, Result};
 use crate::writer::Writer;
@@ -96,7 +96,7 @@ impl Store {
     }
 
     fn start(
-        sql: impl WriteSql + 'static,
+        sql: impl WriteConnection,
         readers: Vec<Reader>,
         location: Location,
     ) -> std::io::Result<Store> {

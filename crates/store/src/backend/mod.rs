@@ -321,8 +321,14 @@ pub(crate) fn number(sql: &mut dyn Sql, text: &'static str, args: Args<'_>) -> R
     Ok(first(sql, text, args, |row| row.int(0))?.unwrap_or(0))
 }
 
+/// A connection that becomes the writer's.
+pub(crate) trait WriteConnection: Send + 'static {
+    /// Writes with it, on the thread that it belongs to from now on.
+    fn write_with(self, write: impl FnOnce(&mut dyn WriteSql));
+}
+
 /// The connection of the writer, which makes every commit.
-pub(crate) trait WriteSql: Sql + Send {
+pub(crate) trait WriteSql: Sql {
     /// Whether no other process can write to this database: then what one Tx has read is still
     /// valid in the next.
     fn is_sole_writer(&self) -> bool;

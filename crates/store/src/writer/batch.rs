@@ -73,8 +73,8 @@ impl Backoff {
 }
 
 /// The state of the writer's thread.
-pub(super) struct BatchWriter {
-    sql: Box<dyn WriteSql>,
+pub(super) struct BatchWriter<'s> {
+    sql: &'s mut dyn WriteSql,
     caches: Caches,
     backoff: Backoff,
     /// The oldest first.
@@ -84,12 +84,13 @@ pub(super) struct BatchWriter {
     health: WriterHealth,
 }
 
-impl BatchWriter {
+impl BatchWriter<'_> {
     pub(super) fn new(
-        sql: Box<dyn WriteSql>,
+        sql: &mut dyn WriteSql,
         queue_length: Arc<QueueLength>,
         fail: watch::Sender<Option<Fault>>,
-    ) -> BatchWriter {
+        health: WriterHealth,
+    ) -> BatchWriter<'_> {
         BatchWriter {
             sql,
             caches: Caches::default(),
@@ -97,12 +98,8 @@ impl BatchWriter {
             in_flight: VecDeque::new(),
             queue_length,
             fail,
-            health: WriterHealth::default(),
+            health,
         }
-    }
-
-    pub(super) fn health(&self) -> WriterHealth {
-        self.health.clone()
     }
 
     pub(super) fn run(mut self, queue: &Queue) {
@@ -364,7 +361,7 @@ impl BatchWriter {
             Some(view) => view,
             None => {
                 let needs: Vec<_> = batch.iter().map(|queued| queued.needs()).collect();
-                self.caches.load(self.sql.as_mut(), &needs)?
+                self.caches.load(self.sql, &needs)?
             }
         };
         let run = self.sql.node_run();
@@ -377,7 +374,7 @@ impl BatchWriter {
             };
             match admitted {
                 Ok(()) => {
-                    let sql = self.sql.as_mut();
+                    let sql = &mut *self.sql;
                     queued.apply(&mut Tx { sql, ledger, calls, view: &view, run })?;
                 }
                 Err(denial) if is_optimistic => {
@@ -387,7 +384,7 @@ impl BatchWriter {
                 Err(denial) => queued.deny(denial)?,
             }
         }
-        self.caches.write_totals(self.sql.as_mut(), &view)?;
+        self.caches.write_totals(self.sql, &view)?;
         Ok(view)
     }
 }

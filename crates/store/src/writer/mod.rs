@@ -9,7 +9,7 @@
 mod batch;
 mod health;
 
-use crate::backend::WriteSql;
+use crate::backend::WriteConnection;
 use crate::commit::{Answer, Commit, Queued, QueuedCommit, Withdrawable};
 use crate::fault::{Fault, Result};
 use batch::BatchWriter;
@@ -44,15 +44,16 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread on a connection that it owns from now on.
-    pub(crate) fn start(sql: impl WriteSql + 'static) -> std::io::Result<(Writer, JoinHandle<()>)> {
+    pub(crate) fn start(sql: impl WriteConnection) -> std::io::Result<(Writer, JoinHandle<()>)> {
         let (queue, queued) = sync_channel(QUEUE_MAX);
         let (fail, failed) = watch::channel(None);
         let length = Arc::new(QueueLength::default());
-        let writer = BatchWriter::new(Box::new(sql), length.clone(), fail);
-        let health = writer.health();
-        let running = std::thread::Builder::new()
-            .name("writer".to_owned())
-            .spawn(move || writer.run(&queued))?;
+        let health = WriterHealth::default();
+        let (own_length, own_health) = (length.clone(), health.clone());
+        let write = move || {
+            sql.write_with(|sql| BatchWriter::new(sql, own_length, fail, own_health).run(&queued));
+        };
+        let running = std::thread::Builder::new().name("writer".to_owned()).spawn(write)?;
         let thread = running.thread().clone();
         Ok((Writer { queue, length, thread, failed, health }, running))
     }

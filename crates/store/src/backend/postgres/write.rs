@@ -9,7 +9,7 @@ use super::pipeline::{owned, poll_once};
 use super::server::{REPLY_TIMEOUT, Server};
 use super::wait::wait_unless;
 use super::{PendingCount, Postgres};
-use crate::backend::{Partition, Sql, Value, WriteKey, WriteSql, first, values};
+use crate::backend::{Partition, Sql, Value, WriteConnection, WriteKey, WriteSql, first, values};
 use crate::fault::{Fault, OpenError};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -262,6 +262,12 @@ impl Postgres {
         let in_flight = self.writer.in_flight.back().map(|commit| commit.tx.batch);
         let before = Value::Int(in_flight.or(self.writer.last_batch).unwrap_or(-1));
         self.defer(ADVANCE_LAST_COMMIT, WriteKey::Last, &[batch, token, before], Some(1))
+    }
+}
+
+impl WriteConnection for Postgres {
+    fn write_with(mut self, write: impl FnOnce(&mut dyn WriteSql)) {
+        write(&mut self);
     }
 }
 

@@ -97,10 +97,10 @@ fn pages_left(sqlite: &Sqlite, pragma: &str) -> Result<i64, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CHECKPOINT_PAGES, Folder, Sqlite};
-    use crate::backend::{Sql, WriteSql};
+    use super::super::{CHECKPOINT_PAGES, Folder};
+    use crate::backend::{Sql as _, WriteConnection as _, WriteSql};
 
-    fn insert(writer: &mut Sqlite, id: i64, bytes: &[u8; 3_000]) {
+    fn insert(writer: &mut dyn WriteSql, id: i64, bytes: &[u8; 3_000]) {
         writer.begin(false).unwrap();
         let upsert = "INSERT INTO scattered (id, bytes) VALUES ($1, $2)
             ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes";
@@ -115,7 +115,7 @@ mod tests {
     fn the_wal_restarts_before_the_writer_must_checkpoint_it() {
         let folder = tempfile::tempdir().unwrap();
         let held = Folder::lock(folder.path()).unwrap();
-        let mut writer = held.writer().unwrap();
+        let writer = held.writer().unwrap();
         writer
             .run_script(
                 "CREATE TABLE scattered (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT",
@@ -123,13 +123,14 @@ mod tests {
             .unwrap();
         // Twice as many pages as make the writer run a checkpoint, about a hundred in each commit.
         let pages = 2 * CHECKPOINT_PAGES;
-        for id in 0..pages / 64 {
-            insert(&mut writer, id, &[u8::try_from(id % 256).unwrap(); 3_000]);
-        }
-        let bytes = folder.path().join("saldo.db-wal").metadata().unwrap().len();
-        let limit = u64::try_from(CHECKPOINT_PAGES).unwrap() * 4_096;
-        assert!(bytes < limit, "the WAL has {bytes} bytes; the writer checkpoints it at {limit}");
-        drop(writer);
+        writer.write_with(|writer| {
+            for id in 0..pages / 64 {
+                insert(writer, id, &[u8::try_from(id % 256).unwrap(); 3_000]);
+            }
+            let bytes = folder.path().join("saldo.db-wal").metadata().unwrap().len();
+            let limit = u64::try_from(CHECKPOINT_PAGES).unwrap() * 4_096;
+            assert!(bytes < limit, "the WAL has {bytes} bytes; the limit is {limit}");
+        });
         let mut reader = held.reader().unwrap();
         let mut rows = 0;
         reader

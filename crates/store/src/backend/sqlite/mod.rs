@@ -6,19 +6,20 @@
 
 mod checkpoint;
 mod folder;
+mod writer;
 
 pub use folder::ensure_alone;
 pub(crate) use folder::{Folder, make_private_file};
 
 use super::{
-    Args, MIGRATIONS, Migration, OnRow, OnSetRow, Partition, Row, SCHEMA_VERSION, SetIndex,
-    SetQuery, Sql, Value, WriteKey, WriteSql, all,
+    Args, MIGRATIONS, Migration, OnRow, OnSetRow, Row, SCHEMA_VERSION, SetIndex, SetQuery, Sql,
+    Value, WriteKey, all,
 };
 use crate::fault::Fault;
 use checkpoint::Checkpointer;
 use rusqlite::config::DbConfig;
 use rusqlite::types::FromSql;
-use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Statement};
 use std::path::Path;
 use std::time::Duration;
 
@@ -170,21 +171,6 @@ impl Sqlite {
         drop(lost);
         self.run_script("COMMIT")
     }
-
-    fn bound(&self, sql: &'static str, args: Args<'_>) -> Result<CachedStatement<'_>, Fault> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
-        for (index, value) in (1..).zip(args) {
-            debug_assert!(statement.parameter_name(index) == Some(&*format!("${index}")), "{sql}");
-            match value {
-                Value::Null => statement.raw_bind_parameter(index, rusqlite::types::Null),
-                Value::Int(n) => statement.raw_bind_parameter(index, n),
-                Value::Text(s) => statement.raw_bind_parameter(index, s),
-                Value::Bytes(b) => statement.raw_bind_parameter(index, b),
-            }
-            .map_err(fault)?;
-        }
-        Ok(statement)
-    }
 }
 
 /// The common text of a migration in SQLite's types.
@@ -196,27 +182,67 @@ fn translated(common: &str) -> String {
         .replace("{{clustered}}", "STRICT, WITHOUT ROWID")
 }
 
-impl Sql for Sqlite {
+/// Prepares statements once, and binds their parameters.
+trait Prepares {
+    /// Runs `run` with a statement and its parameters.
+    fn with_bound<T>(
+        &mut self,
+        sql: &'static str,
+        args: Args<'_>,
+        run: impl FnOnce(&mut Statement<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault>;
+}
+
+impl Prepares for Sqlite {
+    fn with_bound<T>(
+        &mut self,
+        sql: &'static str,
+        args: Args<'_>,
+        run: impl FnOnce(&mut Statement<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
+        bind(&mut statement, sql, args)?;
+        run(&mut statement)
+    }
+}
+
+fn bind(statement: &mut Statement<'_>, sql: &str, args: Args<'_>) -> Result<(), Fault> {
+    for (index, value) in (1..).zip(args) {
+        debug_assert!(statement.parameter_name(index) == Some(&*format!("${index}")), "{sql}");
+        match value {
+            Value::Null => statement.raw_bind_parameter(index, rusqlite::types::Null),
+            Value::Int(n) => statement.raw_bind_parameter(index, n),
+            Value::Text(s) => statement.raw_bind_parameter(index, s),
+            Value::Bytes(b) => statement.raw_bind_parameter(index, b),
+        }
+        .map_err(fault)?;
+    }
+    Ok(())
+}
+
+impl<T: Prepares> Sql for T {
     fn execute(&mut self, sql: &'static str, args: Args<'_>) -> Result<usize, Fault> {
-        let mut statement = self.bound(sql, args)?;
-        let done = statement.raw_execute().map_err(fault);
-        #[cfg(test)]
-        steps::count(&statement);
-        done
+        self.with_bound(sql, args, |statement| {
+            let done = statement.raw_execute().map_err(fault);
+            #[cfg(test)]
+            steps::count(statement);
+            done
+        })
     }
 
     fn query(&mut self, sql: &'static str, args: Args<'_>, on_row: OnRow<'_>) -> Result<(), Fault> {
-        let mut statement = self.bound(sql, args)?;
-        let mut rows = statement.raw_query();
-        while let Some(row) = rows.next().map_err(fault)? {
-            on_row(row)?;
-        }
-        #[cfg(test)]
-        {
-            drop(rows);
-            steps::count(&statement);
-        }
-        Ok(())
+        self.with_bound(sql, args, |statement| {
+            let mut rows = statement.raw_query();
+            while let Some(row) = rows.next().map_err(fault)? {
+                on_row(row)?;
+            }
+            #[cfg(test)]
+            {
+                drop(rows);
+                steps::count(statement);
+            }
+            Ok(())
+        })
     }
 
     fn defer(
@@ -270,76 +296,6 @@ impl Sql for Sqlite {
         )?;
         found.extend(lost);
         Ok(found)
-    }
-}
-
-impl WriteSql for Sqlite {
-    fn is_sole_writer(&self) -> bool {
-        true
-    }
-
-    fn node_run(&self) -> i64 {
-        0
-    }
-
-    /// Never: a query in the same process costs too little to be saved.
-    fn can_be_optimistic(&self) -> bool {
-        false
-    }
-
-    fn begin(&mut self, _is_optimistic: bool) -> Result<(), Fault> {
-        if let Some(fault) = self.checkpointer.as_mut().and_then(|thread| thread.failure.take()) {
-            return Err(fault);
-        }
-        self.execute("BEGIN IMMEDIATE", &[]).map(|_| ())
-    }
-
-    fn committed_last(&mut self) -> Result<bool, Fault> {
-        Ok(true)
-    }
-
-    fn ensure_partitions(&mut self, _: Partition) -> Result<(), Fault> {
-        // SQLite has one table for all months.
-        Ok(())
-    }
-
-    fn send_commit(&mut self) -> Result<(), Fault> {
-        // The commit is durable when this returns: there is no result to wait for.
-        self.execute("COMMIT", &[])?;
-        if self.checkpointer.as_mut().is_some_and(Checkpointer::committed) {
-            let result = self.run_script("PRAGMA wal_checkpoint(PASSIVE)");
-            if let Some(checkpointer) = &mut self.checkpointer {
-                // The commit is durable all the same, so a failure is reported to the next batch.
-                checkpointer.failure = result.err();
-            }
-        }
-        Ok(())
-    }
-
-    fn await_commit(&mut self, _is_enough: &dyn Fn() -> bool) -> bool {
-        true
-    }
-
-    fn commit_result(&mut self) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    fn roll_back(&mut self) -> Result<(), Fault> {
-        // On some errors SQLite rolls back by itself; a second ROLLBACK would then be an error.
-        if self.connection.is_autocommit() {
-            return Ok(());
-        }
-        self.execute("ROLLBACK", &[]).map(|_| ())
-    }
-
-    fn on_idle(&mut self) {
-        // Without waiting for readers: a long one (a copy, an audit) must not delay purchases.
-        let truncated = self
-            .set_lock_timeout(Duration::ZERO)
-            .and_then(|()| self.run_script("PRAGMA wal_checkpoint(TRUNCATE)"));
-        if let Err(fault) = truncated.and(self.set_lock_timeout(BUSY_TIMEOUT)) {
-            tracing::warn!(%fault, "the WAL could not be truncated; it grows until it can be");
-        }
     }
 }
 
