@@ -26,8 +26,7 @@ use domain::{
     PurchaseKey, ReferenceKey, State, act,
 };
 use std::fmt;
-use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use store::{KeepResponse, OpenPurchase};
 
 impl Engine {
@@ -53,8 +52,8 @@ impl Engine {
         let sale = self.note_sale(&request).await?;
         let possible_duplicate_of =
             sale.as_ref().and_then(|sale| sale.possible_duplicate_of.clone());
-        let (opening, passed_over) = match self.opening(&request, &draft, begins_as) {
-            Ok(opening) => opening,
+        let opened_as = match self.opening(&request, &draft, begins_as) {
+            Ok((opening, passed_over)) => OpenedAs { draft, opening, passed_over },
             Err(refused) => {
                 self.forget_sale(sale);
                 return Err(refused);
@@ -62,40 +61,27 @@ impl Engine {
         };
         // A task of its own: if the client disconnects, even during the commit, what is on record
         // is sent and settled all the same.
-        let engine = self.clone();
-        let opened_as = OpenedAs { draft, opening, passed_over };
-        let opening = self.inner.tasks.spawn(async move {
-            let opened = engine.open_purchase(&permit, &request, opened_as).await?;
-            let opened = match opened {
+        let sent = Arc::new(OnceLock::new());
+        let (engine, known) = (self.clone(), sent.clone());
+        let settling = self.inner.tasks.spawn(async move {
+            let opened = match engine.open_purchase(&permit, &request, opened_as).await? {
                 Ok(opened) => opened,
                 Err(denied) => {
                     engine.forget_sale(sale);
                     return Err(engine.refused(&request, denied));
                 }
             };
-            let driven = (opened.state == State::Sent).then(|| {
-                let (engine, sent) = (engine.clone(), opened.clone());
-                engine.inner.tasks.clone().spawn(async move {
-                    let settled = engine.drive(sent).await;
-                    engine.forget_failed_sale(sale, settled.state);
-                    settled
-                })
-            });
-            Ok::<_, BuyRefused>((opened, driven))
+            if opened.state != State::Sent {
+                return Ok(opened);
+            }
+            let settled = engine.drive(known.get_or_init(|| opened)).await;
+            engine.forget_failed_sale(sale, settled.state);
+            Ok::<_, BuyRefused>(settled)
         });
-        let mut timeout = pin!(tokio::time::sleep(limits::ANSWER_WITHIN));
-        let (opened, driven) = tokio::select! {
-            biased;
-            opened = opening => opened.map_err(|_| Uncertain)??,
-            () = &mut timeout => return Err(Uncertain.into()),
-        };
-        let settled = match driven {
-            None => opened,
-            Some(driven) => tokio::select! {
-                biased;
-                settled = driven => settled.unwrap_or(opened),
-                () = &mut timeout => opened,
-            },
+        let settled = match tokio::time::timeout(limits::ANSWER_WITHIN, settling).await {
+            Ok(Ok(settled)) => settled?,
+            // It takes too long, or it panicked: the purchase as it was sent, if it was.
+            Ok(Err(_)) | Err(_) => sent.get().cloned().ok_or(Uncertain)?,
         };
         Ok(PurchaseOutcome::Bought { purchase: Box::new(settled), possible_duplicate_of, key })
     }

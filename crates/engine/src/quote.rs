@@ -223,7 +223,7 @@ impl Engine {
             self.has_choice(&routes, order).map_err(|none| none.refusal())?;
         }
         let decide = |_: &Purchase| Some((event, proof.clone()));
-        let result = self.take_step(&permit, quote, decide, TakeStep).await;
+        let result = self.take_step(&permit, &quote, decide, TakeStep).await;
         match self.or_unavailable(result)? {
             // The money is held: from here on a fault is no refusal (CONTRACT B-08). What is not
             // sent now is sent by its job.
@@ -258,7 +258,7 @@ impl Engine {
     async fn send_held(&self, held: Purchase) -> Result<Purchase, Fault> {
         let key = held.key;
         match self.record_attempt(held).await? {
-            Some(sent) if sent.state == State::Sent => Ok(self.drive(sent).await),
+            Some(sent) if sent.state == State::Sent => Ok(self.drive(&sent).await),
             Some(ended) => Ok(ended),
             None => self.read_again(&key),
         }
@@ -280,6 +280,6 @@ impl Engine {
         let proof = Proof::new(Source::Clock, "expire");
         let waited = purchase.state;
         let expire = |now: &Purchase| (now.state == waited).then(|| (Event::Expire, proof.clone()));
-        self.take_step(&self.work(), purchase, expire, TakeStep).await
+        self.take_step(&self.work(), &purchase, expire, TakeStep).await
     }
 }

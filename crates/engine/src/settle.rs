@@ -21,6 +21,7 @@ use domain::{
     MoneyDenial, MonthClosed, Move, Order, Outcome, OutcomeContext, Proof, Purchase, PurchaseKey,
     Source, State, StepDenied, SubmitOutcome, UpstreamCode,
 };
+use std::borrow::Cow;
 use std::time::Duration;
 use store::{Commit, Fault, KeepEvidence, TakeStep};
 
@@ -65,30 +66,30 @@ pub(crate) enum OutcomeSource {
 impl Engine {
     /// Carries a purchase whose attempt is on record to wherever the outcomes lead. After a fault
     /// it stays where it is, and its job is still due.
-    pub(crate) async fn drive(&self, mut purchase: Purchase) -> Purchase {
+    pub(crate) async fn drive(&self, sent: &Purchase) -> Purchase {
+        let mut sent = Cow::Borrowed(sent);
         loop {
-            let outcome = Outcome::from(self.submit(&purchase).await);
-            let (sent, attempt) = (purchase.clone(), purchase.attempts);
-            purchase = match self
-                .apply_outcome(sent, attempt, &outcome, OutcomeSource::Submit)
-                .await
-            {
+            let outcome = Outcome::from(self.submit(&sent).await);
+            let source = OutcomeSource::Submit;
+            let after = match self.apply_outcome(&sent, sent.attempts, &outcome, source).await {
                 // A callback may have moved it since it was sent.
                 Ok(StepResult::Unchanged(stale)) => self.read_again(&stale.key).unwrap_or(stale),
                 Ok(result) => result.purchase(),
-                Err(fault) => return self.left_to_job(purchase, &fault),
+                Err(fault) => return self.left_to_job(sent.into_owned(), &fault),
             };
-            if purchase.state != State::Held {
-                return purchase;
+            if after.state != State::Held {
+                return after;
             }
-            purchase = match self.record_attempt(purchase.clone()).await {
-                Ok(Some(sent)) => sent,
-                Ok(None) => return purchase,
-                Err(fault) => return self.left_to_job(purchase, &fault),
+            // Seldom needed, so boxed: the future of every purchase is moved and kept.
+            let next = match Box::pin(self.record_attempt(after.clone())).await {
+                Ok(Some(next)) => next,
+                Ok(None) => return after,
+                Err(fault) => return self.left_to_job(after, &fault),
             };
-            if purchase.state != State::Sent {
-                return purchase;
+            if next.state != State::Sent {
+                return next;
             }
+            sent = Cow::Owned(next);
         }
     }
 
@@ -195,19 +196,19 @@ impl Engine {
     /// Applies an outcome of an attempt to its purchase.
     pub(crate) async fn apply_outcome(
         &self,
-        purchase: Purchase,
+        purchase: &Purchase,
         attempt: u32,
         outcome: &Outcome,
         source: OutcomeSource,
     ) -> Result<StepResult, Fault> {
-        self.log_outcome(&purchase, attempt, outcome);
+        self.log_outcome(purchase, attempt, outcome);
         let is_clear = matches!(
             outcome,
             Outcome::Answered(Answer::Delivered { .. } | Answer::Unaskable { .. })
         );
         let key = &purchase.key;
         let attempts = if is_clear { Vec::new() } else { self.inner.store.attempts(key)? };
-        let upstream = self.upstream_of(&purchase, attempt, &attempts)?;
+        let upstream = self.upstream_of(purchase, attempt, &attempts)?;
         let closed = AttemptRef { purchase: purchase.key.id.number(), number: attempt };
         let proof = Proof {
             source: Source::Upstream { attempt, upstream: upstream.clone() },
@@ -228,20 +229,20 @@ impl Engine {
             self.delivered_after_all(&upstream, closed);
         }
         if outcome.is_acknowledgement() {
-            self.keep_acknowledgement(&purchase, closed, proof.clone(), !is_answer).await?;
+            self.keep_acknowledgement(purchase, closed, proof.clone(), !is_answer).await?;
         }
-        let worth = match attempts.iter().find(|a| a.number == attempt) {
+        let asked = attempts.iter().find(|a| a.number == attempt);
+        let worth = match asked {
             Some(asked) if *outcome == Outcome::NotFound => {
-                self.not_found_worth(&purchase, asked).await?
+                Box::pin(self.not_found_worth(purchase, asked)).await?
             }
             Some(_) | None => NotFoundWorth::Early,
         };
-        let is_shown = self.is_shown_to_staff(&purchase, &upstream, outcome)?;
+        let is_shown = self.is_shown_to_staff(purchase, &upstream, outcome)?;
         let tried: Vec<UpstreamCode> = attempts.iter().map(|a| a.upstream.clone()).collect();
-        let started_at = attempts.iter().find(|a| a.number == attempt).map(|a| a.started_at);
-        let staff_after = self.capabilities_at(&purchase, &upstream).and_then(|c| c.staff_after);
+        let staff_after = self.capabilities_at(purchase, &upstream).and_then(|c| c.staff_after);
         let staff_after = staff_after.unwrap_or(settle::DOUBT_BEFORE_STAFF);
-        let waited = started_at.map(|at| self.elapsed_since(at));
+        let waited = asked.map(|attempt| self.elapsed_since(attempt.started_at));
         let is_over = source == OutcomeSource::Enquiry && waited.is_some_and(|w| w >= staff_after);
         let decide = |purchase: &Purchase| {
             let standing = OutcomeContext {
@@ -271,7 +272,7 @@ impl Engine {
         // purchase.
         if let StepResult::Closed(_) = result {
             let (text, reference) = (outcome.text(), outcome.reference());
-            self.keep_late_outcome(closed, outcome.code(), text, reference).await?;
+            Box::pin(self.keep_late_outcome(closed, outcome.code(), text, reference)).await?;
         }
         Ok(result)
     }
@@ -348,26 +349,29 @@ impl Engine {
     pub(crate) async fn take_step<A, C: Commit<Done = Option<i64>, Denied = StepDenied>>(
         &self,
         permit: &Permit<A>,
-        mut purchase: Purchase,
+        purchase: &Purchase,
         decide: impl Fn(&Purchase) -> Option<(Event, Proof)>,
         commit: impl Fn(Box<Move>) -> C,
     ) -> Result<StepResult, Fault> {
+        let mut purchase = Cow::Borrowed(purchase);
         for _ in 0..limits::RACES_MAX {
             let Some((event, proof)) = decide(&purchase) else {
-                return Ok(StepResult::Unchanged(purchase));
+                return Ok(StepResult::Unchanged(purchase.into_owned()));
             };
             let slip = proof.slip.clone();
             let (id, state) = (purchase.key.id, purchase.state.code());
             let step = match settle::decide(&purchase, event, proof, self.now()) {
                 Decision::Move(step) => step,
                 Decision::Stay => {
-                    self.keep_late_slip(&purchase, slip.as_deref()).await?;
-                    return Ok(StepResult::Unchanged(purchase));
+                    Box::pin(self.keep_late_slip(&purchase, slip.as_deref())).await?;
+                    return Ok(StepResult::Unchanged(purchase.into_owned()));
                 }
-                Decision::Clash(case) => return self.open_clash(purchase, case).await,
+                Decision::Clash(case) => {
+                    return Box::pin(self.open_clash(purchase.into_owned(), case)).await;
+                }
                 Decision::Impossible => {
                     tracing::warn!(purchase = %id, state, ?event, "cannot happen in this state");
-                    return Ok(StepResult::Impossible(purchase));
+                    return Ok(StepResult::Impossible(purchase.into_owned()));
                 }
             };
             match self.commit_move(permit, step, None, &commit).await? {
@@ -376,9 +380,13 @@ impl Engine {
                     tracing::debug!(purchase = %id, from = state, to, "a step");
                     return Ok(StepResult::Stepped(after(moved)));
                 }
-                Err(StepDenied::VersionConflict) => purchase = self.read_again(&purchase.key)?,
-                Err(StepDenied::Money(why)) => return Ok(StepResult::Denied(purchase, why)),
-                Err(StepDenied::Closed) => return Ok(StepResult::Closed(purchase)),
+                Err(StepDenied::VersionConflict) => {
+                    purchase = Cow::Owned(self.read_again(&purchase.key)?);
+                }
+                Err(StepDenied::Money(why)) => {
+                    return Ok(StepResult::Denied(purchase.into_owned(), why));
+                }
+                Err(StepDenied::Closed) => return Ok(StepResult::Closed(purchase.into_owned())),
             }
         }
         Err(Fault::Busy)

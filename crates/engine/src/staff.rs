@@ -186,7 +186,7 @@ impl Engine {
             );
             self.recorded(&permit, TakeStep(step), [changed], |_| true)
         };
-        let taken = self.take_step(&permit, purchase, decide, commit).await;
+        let taken = self.take_step(&permit, &purchase, decide, commit).await;
         match self.or_unavailable(taken)? {
             StepResult::Stepped(after) => Ok(after),
             StepResult::Unchanged(now)

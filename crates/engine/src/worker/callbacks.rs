@@ -102,7 +102,7 @@ impl Engine {
         let outcome = self.enquire_at(&purchase, about.number, &about.upstream).await;
         let is_end = outcome.is_end();
         let source = OutcomeSource::Enquiry;
-        let after = self.apply_outcome(purchase, about.number, &outcome.into(), source).await?;
+        let after = self.apply_outcome(&purchase, about.number, &outcome.into(), source).await?;
         let has_job = !after.purchase().state.is_final();
         Ok(is_end || has_job)
     }

@@ -141,7 +141,7 @@ impl Engine {
         if outcome.is_end() {
             let attempt = recheck.ended.attempt();
             tracing::debug!(%attempt, upstream = %recheck.code, "asked about again");
-            self.apply_outcome(purchase, number, &outcome.into(), OutcomeSource::Enquiry).await?;
+            self.apply_outcome(&purchase, number, &outcome.into(), OutcomeSource::Enquiry).await?;
         }
         Ok(AfterRecheck::Done)
     }

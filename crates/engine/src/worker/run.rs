@@ -62,7 +62,7 @@ impl Engine {
         if let Some(sent) = self.record_attempt(purchase).await?
             && sent.state == State::Sent
         {
-            self.drive(sent).await;
+            self.drive(&sent).await;
         }
         Ok(())
     }
@@ -103,7 +103,7 @@ impl Engine {
             }
         };
         let source = OutcomeSource::Enquiry;
-        let result = self.apply_outcome(purchase, attempt, &outcome.into(), source).await?;
+        let result = self.apply_outcome(&purchase, attempt, &outcome.into(), source).await?;
         Ok(Asked { result, next })
     }
 

@@ -104,7 +104,7 @@ impl Engine {
         }
         let Some(purchase) = self.purchase_of_attempt(attempt, None)? else { return Ok(()) };
         let source = OutcomeSource::Update;
-        self.apply_outcome(purchase, attempt.number, &outcome, source).await.map(|_| ())
+        self.apply_outcome(&purchase, attempt.number, &outcome, source).await.map(|_| ())
     }
 }
 
