@@ -9,6 +9,7 @@ use domain::{
     AttemptRef, Currency, Environment, Kind, Money, Order, PurchaseNumber, Timestamp, UpstreamCode,
 };
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
@@ -19,6 +20,9 @@ use std::time::Duration;
 /// Older orders are dropped at the next start, unless a late change is still due. By then staff
 /// decide about any doubt; until then an order needs about 60 bytes of memory.
 pub const RETENTION: Duration = Duration::from_secs(48 * 3600);
+
+/// More than most lines need.
+const LINE_BYTES: usize = 320;
 
 /// An order that was accepted, for test oracles.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +90,7 @@ pub fn read_truth(path: &Path) -> io::Result<Vec<Record>> {
         match (event, index) {
             (Event::Accepted, None) => {
                 indexes.insert(record.attempt, records.len());
-                records.push(record);
+                records.push(record.into_owned());
             }
             (Event::Changed, Some(index)) => records[index].credited = record.credited,
             (Event::Repeated, Some(index)) => records[index].repeats += 1,
@@ -159,8 +163,11 @@ impl TruthLog {
         let line = self.write(|entries| {
             let is_known = entries.by_attempt.contains_key(&record.attempt);
             let event = if is_known { Event::Repeated } else { Event::Accepted };
-            let credited = record.credited && !is_known;
-            Some(Line { event, record: Record { credited, ..record.clone() } })
+            let record = match is_known {
+                true => Cow::Owned(Record { credited: false, ..record.clone() }),
+                false => Cow::Borrowed(record),
+            };
+            Some(Line { event, record })
         })?;
         Ok(line.is_some_and(|line| line.event == Event::Accepted))
     }
@@ -179,7 +186,7 @@ impl TruthLog {
         let credited = record.script.credits(true);
         self.write(|entries| {
             let entry = entries.by_attempt.get(&record.attempt)?;
-            let changed = || Record { credited, ..record.clone() };
+            let changed = || Cow::Owned(Record { credited, ..record.clone() });
             (!entry.has_changed).then(|| Line { event: Event::Changed, record: changed() })
         })
         .map(drop)
@@ -197,7 +204,10 @@ impl TruthLog {
 
     /// The only way to write. Locks the file and reads it to its end; then `decide` sees all
     /// entries and returns a line, which is written to the file first and to memory after that.
-    fn write(&mut self, decide: impl FnOnce(&Entries) -> Option<Line>) -> io::Result<Option<Line>> {
+    fn write<'r>(
+        &mut self,
+        decide: impl FnOnce(&Entries) -> Option<Line<'r>>,
+    ) -> io::Result<Option<Line<'r>>> {
         let TruthLog { entries, file } = self;
         let Some(file) = file else {
             let line = decide(entries);
@@ -226,7 +236,7 @@ struct Entries {
 }
 
 impl Entries {
-    fn apply(&mut self, Line { event, record }: &Line) {
+    fn apply(&mut self, Line { event, record }: &Line<'_>) {
         match event {
             Event::Accepted => {
                 let entry = Entry { at: record.at, script: record.script, has_changed: false };
@@ -273,7 +283,7 @@ impl TruthFile {
         file.read(|line| {
             entries.apply(&line);
             if line.event == Event::Accepted && line.record.script.late_change().is_some() {
-                changing.push(line.record);
+                changing.push(line.record.into_owned());
             }
         })?;
         if entries.drop_old(now) {
@@ -286,7 +296,8 @@ impl TruthFile {
     /// Reads the lines that other processes have written since the last read, or the whole file if
     /// one of them has rewritten it. The new file is then locked like the old one.
     fn catch_up(&mut self, entries: &mut Entries) -> io::Result<()> {
-        if !is_file_at(&self.file, &self.path)? {
+        // What was replaced has no name any more.
+        if self.file.metadata()?.nlink() == 0 {
             // This closes the old file and so releases its lock.
             self.file = open_locked(&self.path)?;
             self.read_bytes = 0;
@@ -297,7 +308,7 @@ impl TruthFile {
 
     /// Reads on from the last position. An incomplete last line is removed: we hold the lock, so
     /// the process that wrote it has died.
-    fn read(&mut self, apply: impl FnMut(Line)) -> io::Result<()> {
+    fn read(&mut self, apply: impl FnMut(Line<'_>)) -> io::Result<()> {
         let length = self.file.metadata()?.len();
         if length == self.read_bytes {
             return Ok(());
@@ -310,7 +321,7 @@ impl TruthFile {
         Ok(())
     }
 
-    fn append(&mut self, line: &Line) -> io::Result<()> {
+    fn append(&mut self, line: &Line<'_>) -> io::Result<()> {
         let bytes = line.to_bytes()?;
         if let Err(error) = (&self.file).write_all(&bytes) {
             // If this fails too, the next read removes the incomplete line.
@@ -373,7 +384,7 @@ fn open_for_appending(path: &Path) -> io::Result<File> {
 }
 
 /// Calls `apply` for each complete line. Returns the length of these lines in bytes.
-fn for_each_line(mut reader: impl BufRead, mut apply: impl FnMut(Line)) -> io::Result<u64> {
+fn for_each_line(mut reader: impl BufRead, mut apply: impl FnMut(Line<'_>)) -> io::Result<u64> {
     let mut length = 0;
     let mut bytes = Vec::new();
     loop {
@@ -382,16 +393,16 @@ fn for_each_line(mut reader: impl BufRead, mut apply: impl FnMut(Line)) -> io::R
         if bytes.last() != Some(&b'\n') {
             return Ok(length);
         }
-        let json: JsonLine = serde_json::from_slice(&bytes)?;
+        let json: JsonLine<'_> = serde_json::from_slice(&bytes)?;
         apply(json.into_line().ok_or(io::ErrorKind::InvalidData)?);
         length += bytes.len() as u64;
     }
 }
 
 /// One line of the file.
-struct Line {
+struct Line<'r> {
     event: Event,
-    record: Record,
+    record: Cow<'r, Record>,
 }
 
 /// What a line records.
@@ -410,59 +421,61 @@ enum Event {
 
 /// The JSON of a line.
 #[derive(Serialize, Deserialize)]
-struct JsonLine {
+struct JsonLine<'l> {
     event: Event,
-    attempt: String,
-    upstream: String,
-    environment: String,
-    operator: String,
-    kind: String,
-    recipient: String,
+    attempt: Cow<'l, str>,
+    upstream: Cow<'l, str>,
+    environment: Cow<'l, str>,
+    operator: Cow<'l, str>,
+    kind: Cow<'l, str>,
+    recipient: Cow<'l, str>,
     amount_minor: i64,
-    currency: String,
+    currency: Cow<'l, str>,
     at_us: i64,
     script: Script,
     credited: bool,
 }
 
-impl Line {
+impl Line<'_> {
     fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let r = &self.record;
-        let mut bytes = serde_json::to_vec(&JsonLine {
+        let line = JsonLine {
             event: self.event,
-            attempt: r.attempt.to_string(),
+            attempt: r.attempt.to_string().into(),
             upstream: r.upstream.as_str().into(),
             environment: r.environment.code().into(),
-            operator: r.operator.clone(),
+            operator: r.operator.as_str().into(),
             kind: r.kind.code().into(),
-            recipient: r.recipient.clone(),
+            recipient: r.recipient.as_str().into(),
             amount_minor: r.amount.minor(),
             currency: r.amount.currency().code().into(),
             at_us: r.at.0,
             script: r.script,
             credited: r.credited,
-        })?;
+        };
+        let mut bytes = Vec::with_capacity(LINE_BYTES);
+        serde_json::to_writer(&mut bytes, &line)?;
         bytes.push(b'\n');
         Ok(bytes)
     }
 }
 
-impl JsonLine {
-    fn into_line(self) -> Option<Line> {
+impl JsonLine<'_> {
+    fn into_line(self) -> Option<Line<'static>> {
         let currency = Currency::from_code(&self.currency)?;
         let record = Record {
             attempt: AttemptRef::parse(&self.attempt)?,
             upstream: UpstreamCode::new(&self.upstream),
             environment: Environment::from_code(&self.environment)?,
-            operator: self.operator,
+            operator: self.operator.into_owned(),
             kind: Kind::from_code(&self.kind)?,
-            recipient: self.recipient,
+            recipient: self.recipient.into_owned(),
             amount: Money::new(self.amount_minor, currency),
             at: Timestamp(self.at_us),
             script: self.script,
             credited: self.credited,
             repeats: 0,
         };
-        Some(Line { event: self.event, record })
+        Some(Line { event: self.event, record: Cow::Owned(record) })
     }
 }
