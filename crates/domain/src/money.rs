@@ -3,9 +3,12 @@
 //! Not here: currency exchange (there is none), formatting for people. Invariant: no amount is ever
 //! converted to a float, and no arithmetic wraps.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 pub use iso_currency::Currency;
+
+/// More than any exact amount has: 19 digits, a sign, a point.
+const EXACT_BYTES: usize = 24;
 
 /// An amount in minor units (poisha, cents) of one currency. May be negative in sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -132,19 +135,23 @@ impl Money {
         let unit = 10_u64.pow(decimals);
         let sign = if self.minor < 0 { "-" } else { "" };
         let (whole, rest) = (self.minor.unsigned_abs() / unit, self.minor.unsigned_abs() % unit);
-        match decimals {
-            0 => format!("{sign}{whole}"),
-            _ => format!("{sign}{whole}.{rest:0width$}", width = decimals as usize),
-        }
+        let mut text = String::with_capacity(EXACT_BYTES);
+        // A String takes whatever is written to it.
+        let _ = match decimals {
+            0 => write!(text, "{sign}{whole}"),
+            _ => write!(text, "{sign}{whole}.{rest:0width$}", width = decimals as usize),
+        };
+        text
     }
 
     /// The shortest decimal form, fit for a JSON number: `6989.5`, `0.34`, `68`.
     pub fn shortest(self) -> String {
-        let exact = self.exact();
-        match exact.contains('.') {
-            true => exact.trim_end_matches('0').trim_end_matches('.').to_owned(),
-            false => exact,
+        let mut text = self.exact();
+        if text.contains('.') {
+            let shortest = text.trim_end_matches('0').trim_end_matches('.').len();
+            text.truncate(shortest);
         }
+        text
     }
 }
 

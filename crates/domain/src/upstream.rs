@@ -430,15 +430,17 @@ const ABOUT_BALANCE: [&str; 6] = ["balance", "bal:", "bal.", "bal ", "a/c", "ব
 /// sentence about a balance, which would be *our* float (CONTRACT A-19). This is the second check:
 /// connectors already pass on only the sentences that they know.
 pub fn cleaned(text: &str) -> String {
-    let printable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let kept: Vec<&str> = printable
-        .split_inclusive(". ")
-        .filter(|sentence| {
-            let sentence = sentence.to_lowercase();
-            !ABOUT_BALANCE.iter().any(|word| sentence.contains(word))
-        })
-        .collect();
-    kept.concat().trim().chars().take(256).collect()
+    let mut text = text.replace(char::is_control, " ");
+    let is_about_balance = |part: &str| {
+        let part = part.to_lowercase();
+        ABOUT_BALANCE.iter().any(|word| part.contains(word))
+    };
+    if is_about_balance(&text) {
+        text = text.split_inclusive(". ").filter(|sentence| !is_about_balance(sentence)).collect();
+    }
+    let text = text.trim();
+    let end = text.char_indices().nth(256).map_or(text.len(), |(end, _)| end);
+    text.get(..end).unwrap_or_default().to_owned()
 }
 
 /// A boxed future: what an async method of a `dyn` trait returns.

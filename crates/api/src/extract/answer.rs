@@ -7,6 +7,7 @@ use engine::{Engine, Quota, Replay};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
+use std::fmt::{Arguments, Write as _};
 use std::net::IpAddr;
 
 /// The answer of a handler, in any dialect.
@@ -77,15 +78,17 @@ pub(crate) fn add_quota_headers(headers: &mut HeaderMap, policy: &str, quota: Op
     headers.insert(HeaderName::from_static("x-ratelimit-limit"), limit.into());
     headers.insert(HeaderName::from_static("x-ratelimit-remaining"), remaining.into());
     headers.insert(HeaderName::from_static("x-ratelimit-reset"), reset_s.into());
-    let ietf = [
-        ("ratelimit-policy", format!("\"{policy}\";q={limit};w=60")),
-        ("ratelimit", format!("\"{policy}\";r={remaining};t={reset_s}")),
-    ];
-    for (name, value) in ietf {
-        if let Ok(value) = HeaderValue::try_from(value) {
+    let mut text = String::with_capacity(64);
+    let mut insert = |name, value: Arguments<'_>| {
+        text.clear();
+        if text.write_fmt(value).is_ok()
+            && let Ok(value) = HeaderValue::from_str(&text)
+        {
             headers.insert(HeaderName::from_static(name), value);
         }
-    }
+    };
+    insert("ratelimit-policy", format_args!("\"{policy}\";q={limit};w=60"));
+    insert("ratelimit", format_args!("\"{policy}\";r={remaining};t={reset_s}"));
 }
 
 /// Adds `X-Saldo-Simulated` if a simulator fulfils the purchases of this environment.
