@@ -8,7 +8,7 @@ use super::value::Column;
 use crate::backend::{Args, Partition, WriteKey};
 use crate::fault::Fault;
 use domain::PurchaseId;
-use std::collections::HashMap;
+use domain::ids::IdMap;
 use tokio_postgres::types::Type;
 
 /// Tables whose rows the writer writes to the month's partition by name. Through the whole table
@@ -35,9 +35,12 @@ pub(super) struct Plan {
     /// Groups that are sent after all others.
     last: Vec<Group>,
     /// The last group of each statement and partition, by the address of the statement's text.
-    last_of: HashMap<(usize, Option<Partition>), usize>,
+    last_of: IdMap<(usize, Option<Partition>), usize>,
     /// The last group that each key is in.
-    last_of_key: HashMap<WriteKey, usize>,
+    last_of_key: IdMap<WriteKey, usize>,
+    /// Whether a statement's table is written by month, by the same address. Kept: it is asked for
+    /// each row.
+    is_by_month: IdMap<usize, bool>,
 }
 
 impl Plan {
@@ -59,8 +62,10 @@ impl Plan {
             return self.last[index].push(args);
         }
         let last_of_key = self.last_of_key.get(&key).copied();
-        let partition = partition_of(sql, key);
-        let name = (sql.as_ptr() as usize, partition);
+        let address = sql.as_ptr().addr();
+        let by_month = || BY_MONTH.contains(&table(sql));
+        let is_by_month = *self.is_by_month.entry(address).or_insert_with(by_month);
+        let name = (address, is_by_month.then(|| partition_of(key)).flatten());
         let known = self.last_of.get(&name).copied().filter(|last| {
             let group = &self.groups[*last];
             last_of_key.is_none_or(|of_key| of_key < *last || (of_key == *last && group.may_repeat))
@@ -68,7 +73,7 @@ impl Plan {
         let index = known.unwrap_or(self.groups.len());
         if index == self.groups.len() {
             self.last_of.insert(name, index);
-            self.groups.push(Group::new(sql, partition, args.len(), expected));
+            self.groups.push(Group::new(sql, name.1, args.len(), expected));
         }
         self.last_of_key.insert(key, index);
         self.groups[index].push(args);
@@ -133,14 +138,13 @@ pub(super) fn combine(groups: Vec<Group>) -> Vec<Vec<Group>> {
     statements
 }
 
-/// The partition for a row, if its table is written by partition.
-fn partition_of(sql: &str, key: WriteKey) -> Option<Partition> {
-    let partition = match key {
-        WriteKey::Purchase(id) => Partition::of_purchase(PurchaseId(id)),
-        WriteKey::Journal(_, month) => Partition::of(month),
-        WriteKey::LedgerAccount(_) | WriteKey::Last => return None,
-    };
-    BY_MONTH.contains(&table(sql)).then_some(partition)
+/// The partition for a row of a table that is written by partition.
+const fn partition_of(key: WriteKey) -> Option<Partition> {
+    match key {
+        WriteKey::Purchase(id) => Some(Partition::of_purchase(PurchaseId(id))),
+        WriteKey::Journal(_, month) => Some(Partition::of(month)),
+        WriteKey::LedgerAccount(_) | WriteKey::Last => None,
+    }
 }
 
 /// The same statement on a partition.
