@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 const START_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(40);
+const LOGGED_WITHIN: Duration = Duration::from_secs(10);
 pub(super) const POLL_EVERY: Duration = Duration::from_millis(5);
 
 /// A child process that does not outlive its test.
@@ -185,6 +186,19 @@ impl Server {
     /// Its log so far.
     pub fn log(&self) -> String {
         self.running.log()
+    }
+
+    /// Its log, once it has this text so many times: lines are written by a thread of their own.
+    pub async fn log_with(&self, text: &str, times: usize) -> String {
+        let asked = Instant::now();
+        loop {
+            let log = self.log();
+            if log.matches(text).count() >= times {
+                return log;
+            }
+            assert!(asked.elapsed() < LOGGED_WITHIN, "{text:?} is not there {times} times: {log}");
+            tokio::time::sleep(POLL_EVERY).await;
+        }
     }
 
     pub fn pid(&self) -> u32 {

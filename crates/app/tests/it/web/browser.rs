@@ -144,8 +144,9 @@ pub async fn mails(folder: &Folder, count: usize) -> Vec<String> {
     for _ in 0..2_000 {
         let files = fs::read_dir(folder.data_dir().join("mail")).into_iter().flatten().flatten();
         let mut paths: Vec<_> = files.map(|file| file.path()).collect();
+        // One that is still being written has another name.
+        paths.retain(|path| path.extension().is_some_and(|ends| ends == "eml"));
         paths.sort();
-        // One that is still being written is about to have another name.
         let texts: std::io::Result<Vec<String>> = paths.iter().map(fs::read_to_string).collect();
         let is_whole = |text: &String| text.contains("\r\n\r\n");
         if let Ok(texts) = texts

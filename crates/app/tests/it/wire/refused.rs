@@ -41,9 +41,9 @@ async fn what_nothing_is_set_up_to_deliver_is_refused() {
     client.get(status).await.assert_refused(404, "TRANSACTION_NOT_FOUND");
     let waits = client.post(RECHARGE, recharge("01712345105", 10, "N-3")).await.json();
     assert_eq!(waits["billing"]["status"], "pending", "{waits}");
-    let log = server.log();
-    let said = log.lines().filter(|line| line.contains("nothing is set up to deliver")).count();
-    assert_eq!(said, 3, "once for each: {log}");
+    let says = "nothing is set up to deliver";
+    let log = server.log_with(says, 3).await;
+    assert_eq!(log.matches(says).count(), 3, "once for each: {log}");
     let mut monitor = Client::anonymous(&metrics).await;
     let read = monitor.get("/metrics").await;
     assert!(read.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
