@@ -12,30 +12,32 @@ impl Engine {
     pub(crate) async fn fill_lists(self, stop: CancellationToken) {
         let mut last = None;
         loop {
-            if let Err(fault) = self.fill_all(&mut last, &stop).await {
-                tracing::warn!(%fault, "the lists of accounts could not be filled");
+            match self.list_at_least(&mut last).await {
+                Ok(at_least) => self.fill_all(at_least, &stop).await,
+                Err(fault) => tracing::warn!(%fault, "the last journal could not be read"),
             }
             let Some(()) = pause(&stop, limits::LISTS_FILLED_EVERY).await else { return };
         }
     }
 
-    /// Adds to each list what it lacks, if that is enough; `last` is the journal that was the last
-    /// one when it was called before.
-    async fn fill_all(
-        &self,
-        last: &mut Option<i64>,
-        stop: &CancellationToken,
-    ) -> Result<(), Fault> {
+    /// How many journals a list lacks before it is filled; `last` is the journal that was the last
+    /// one when this was asked before.
+    async fn list_at_least(&self, last: &mut Option<i64>) -> Result<u32, Fault> {
         let now = self.blocking(|store| store.last_journal()).await?;
         let added = last.replace(now).map_or(0, |last| now.saturating_sub(last));
-        let at_least = match added >= i64::from(limits::LISTED_SOON) {
+        Ok(match added >= i64::from(limits::LISTED_SOON) {
             true => limits::LISTED_WHILE_BUSY,
             false => limits::LISTED_AT_ONCE,
-        };
+        })
+    }
+
+    /// One list that cannot be filled keeps no other from it.
+    async fn fill_all(&self, at_least: u32, stop: &CancellationToken) {
         for list in AccountList::ALL {
-            self.fill_list(list, at_least, stop).await?;
+            if let Err(fault) = self.fill_list(list, at_least, stop).await {
+                tracing::warn!(%fault, ?list, "a list of accounts could not be filled");
+            }
         }
-        Ok(())
     }
 
     async fn fill_list(

@@ -168,12 +168,13 @@ pub(crate) fn parts(
         }
         AccountList::Purchases => {
             let next: Vec<NextPurchase> = all(sql, NEXT_PURCHASES, &between, from_row)?;
-            let both = next.into_iter().map(|NextPurchase(purchase, of)| (purchase, of));
-            let (mut purchases, mut recipients): (Vec<_>, Vec<_>) = both.unzip();
+            let next = next.into_iter().map(|NextPurchase(purchase, of)| (purchase, of));
+            let (mut purchases, mut recipients): (Vec<_>, Vec<_>) = next.unzip();
             purchases.sort_unstable();
             recipients.sort_unstable();
-            let purchases = in_parts(purchases, rows, ListRows::Purchases);
-            [purchases, in_parts(recipients, rows, ListRows::Recipients)].concat()
+            let mut both = in_parts(purchases, rows, ListRows::Purchases);
+            both.extend(in_parts(recipients, rows, ListRows::Recipients));
+            both
         }
     };
     let part = |rows| FillList { list, from, rows, end: None };
@@ -193,15 +194,16 @@ pub(crate) fn last_journal(sql: &mut dyn Sql) -> Result<i64> {
 }
 
 /// At least one part, though it may be empty: the last one moves the end.
-fn in_parts<T: Clone>(
-    sorted: Vec<T>,
-    rows: usize,
-    of: impl Fn(Vec<T>) -> ListRows,
-) -> Vec<ListRows> {
-    if sorted.is_empty() {
-        return vec![of(sorted)];
+fn in_parts<T>(sorted: Vec<T>, rows: usize, of: impl Fn(Vec<T>) -> ListRows) -> Vec<ListRows> {
+    let mut rest = sorted.into_iter();
+    let mut parts = Vec::new();
+    loop {
+        let part: Vec<T> = rest.by_ref().take(rows).collect();
+        if part.is_empty() && !parts.is_empty() {
+            return parts;
+        }
+        parts.push(of(part));
     }
-    sorted.chunks(rows).map(|part| of(part.to_vec())).collect()
 }
 
 /// Up to which journal a list is filled.
