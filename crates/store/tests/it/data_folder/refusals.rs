@@ -2,7 +2,7 @@
 //! program holds the lock, and with a full queue.
 
 use crate::harness::world::*;
-use domain::{Event, State};
+use domain::{Event, Reason, State};
 use expect_test::{Expect, expect};
 use rusqlite::Connection;
 use std::time::Duration;
@@ -12,6 +12,29 @@ fn check(sql: &Connection, statement: &str, expected: Expect) {
     let error = sql.execute_batch(statement).expect_err(statement);
     let text = error.to_string();
     expected.assert_eq(text.split(" in ").next().unwrap());
+}
+
+/// The writer keeps balances from commit to commit. One that another program has changed is not
+/// written over: that commit fails, and the next one reads again.
+#[tokio::test]
+async fn a_balance_that_is_not_as_it_was_left_fails_the_commit() {
+    let world = sqlite().await;
+    deposit(&world.store, 2, 10 * TOTAL, "in").await;
+    let before = wallet(&world.store, 2);
+    let add = |minor: i64| {
+        world.execute(&format!(
+            "UPDATE ledger_accounts SET balance = balance + {minor}
+             WHERE account_id = 2 AND environment = 'live' AND purpose = 'available'"
+        ));
+    };
+    add(5);
+    let lost = world.store.write(fund(Reason::Deposit, 2, TOTAL, "lost")).await;
+    assert!(matches!(lost, Err(Fault::Corrupt(_))), "{lost:?}");
+    assert_eq!(wallet(&world.store, 2).0, before.0 + 5);
+    add(-5);
+    deposit(&world.store, 2, TOTAL, "next").await;
+    assert_eq!(wallet(&world.store, 2).0, before.0 + TOTAL);
+    world.assert_sound();
 }
 
 /// The database protects uniqueness, floors and history, whatever the code above it does.
@@ -94,10 +117,8 @@ async fn a_long_lock_refuses_a_batch_at_once() {
     let world = sqlite().await;
     let other = Connection::open(world.database()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let deposits = |from: i32| {
-        (from..from + 8)
-            .map(|n| fund(domain::ledger::journal::Reason::Deposit, 2, 5, &n.to_string()))
-    };
+    let deposits =
+        |from: i32| (from..from + 8).map(|n| fund(Reason::Deposit, 2, 5, &n.to_string()));
     let started = tokio::time::Instant::now();
     let answers = write_all(&world.store, deposits(0).collect()).await;
     assert!(answers.iter().all(|a| matches!(a, Err(Fault::Database(_)))), "{answers:?}");
@@ -117,7 +138,7 @@ async fn a_change_that_waits_too_long_is_withdrawn_unless_it_has_begun() {
     let world = sqlite().await;
     let other = Connection::open(world.database()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let deposit_of_five = |text: &str| fund(domain::ledger::journal::Reason::Deposit, 2, 5, text);
+    let deposit_of_five = |text: &str| fund(Reason::Deposit, 2, 5, text);
     let soon = Duration::from_millis(300);
     let (begun, withdrawn, ()) = tokio::join!(
         world.store.write_within(deposit_of_five("begun"), soon),
