@@ -59,7 +59,7 @@ pub use people::{
     SecondFactor, Session, SessionHolder, SetActive, SetPassword, SetRole, SignUp, UseFactor,
     UserHolder, WithdrawMailCode,
 };
-pub use plans::{ListPlan, list_plans};
+pub use plans::{StatementPlan, statement_plans};
 pub use purchases::{
     CallbackOnRecord, CloseCase, DueJob, EndedAttempt, Evidence, Jobs, KeepAcknowledgement,
     KeepEvidence, KeepExchanges, KeepResponse, KeepSlip, MoveRecheckMark, OpenCase, OpenPurchase,

@@ -1,15 +1,17 @@
-//! The statements that list rows for people, and the index that serves each: an account may have
-//! years of them. Read by the test of plans on both databases.
+//! The statements that list rows for people, and those that mean one row while an index of lists
+//! is near; and the index that serves each: an account may have years of rows. Read by the test of
+//! plans on both databases.
 
 use crate::acts;
 use crate::ledger::{posting, statement};
-use crate::purchases::{BY_LOGINS, find, list};
+use crate::purchases::{BY_LOGINS, STEP, find, list};
+use crate::queue::Queue;
 use crate::requests;
-use crate::webhooks::{log, replay};
+use crate::webhooks::{Webhooks, log, replay};
 
-/// A statement that lists rows, and what its plan says.
+/// A statement, and what its plan says.
 #[derive(Clone, Copy, Debug)]
-pub struct ListPlan {
+pub struct StatementPlan {
     /// The statement.
     pub text: &'static str,
     /// A part of SQLite's plan: the index and the terms that it is searched by.
@@ -22,16 +24,16 @@ const fn plan(
     text: &'static str,
     in_sqlite: &'static str,
     in_postgresql: &'static str,
-) -> ListPlan {
-    ListPlan { text, in_sqlite, in_postgresql }
+) -> StatementPlan {
+    StatementPlan { text, in_sqlite, in_postgresql }
 }
 
-/// Each statement that lists purchases, money, webhooks, requests or acts.
-pub fn list_plans() -> Vec<ListPlan> {
-    [purchases(), others()].concat()
+/// Each statement that lists purchases, money, webhooks, requests or acts, or means one of them.
+pub fn statement_plans() -> Vec<StatementPlan> {
+    [purchases(), others(), of_one_row()].concat()
 }
 
-fn purchases() -> Vec<ListPlan> {
+fn purchases() -> Vec<StatementPlan> {
     vec![
         plan(
             list::BY_OPERATOR_AND_KIND,
@@ -96,7 +98,7 @@ fn purchases() -> Vec<ListPlan> {
     ]
 }
 
-fn others() -> Vec<ListPlan> {
+fn others() -> Vec<StatementPlan> {
     vec![
         plan(
             statement::LINES,
@@ -139,5 +141,22 @@ fn others() -> Vec<ListPlan> {
             "(account_id = $1) AND (environment = $2) AND (id >= $3)",
         ),
         plan(acts::OF_OBJECT, "acts_object (object=?)", "(object = $1)"),
+    ]
+}
+
+/// With the whole key: SQLite needs a savepoint for what may change many rows.
+fn of_one_row() -> Vec<StatementPlan> {
+    vec![
+        plan(
+            STEP,
+            "purchases USING PRIMARY KEY (id=? AND account_id=? AND environment=?)",
+            "Index Cond: (id = $10)",
+        ),
+        plan(
+            Webhooks::STATEMENTS.put_off,
+            "webhooks USING PRIMARY KEY (purchase_id=? AND account_id=? AND environment=? AND \
+             endpoint_id=? AND event=?)",
+            "(purchase_id = $3)",
+        ),
     ]
 }

@@ -50,14 +50,15 @@ pub(crate) fn key_values(key: &PurchaseKey) -> [Value<'static>; 3] {
 
 /// Asks for the state and version of purchases.
 ///
-/// Here, and wherever one purchase is meant, `account_id + 0` and `environment || ''` keep the
-/// database from another index than the primary key. A new month's table has no statistics yet, and
-/// PostgreSQL then takes an index of lists to be as good: it would read all purchases of the
-/// account for each step of one.
+/// Here, and wherever one purchase is meant, `IS NOT DISTINCT FROM` instead of `=` keeps PostgreSQL
+/// from another index than the primary key. A new month's table has no statistics yet, and an index
+/// of lists then looks as good: all purchases of the account would be read for each step of one.
+/// SQLite takes it for `=`: it knows that it changes one row, and needs no savepoint for it.
 pub(crate) fn versions_query(keys: &[PurchaseKey]) -> SetQuery<'static> {
     let mut query = SetQuery::new(
         "SELECT state, version FROM purchases
-         WHERE id = $1 AND account_id + 0 = $2 AND environment || '' = $3",
+         WHERE id = $1 AND account_id IS NOT DISTINCT FROM $2
+             AND environment IS NOT DISTINCT FROM $3",
         3,
     );
     keys.iter().for_each(|key| query.add(&key_values(key)));
@@ -73,7 +74,10 @@ pub(crate) fn version(row: &dyn Row) -> Result<(State, u32)> {
 pub(crate) fn by_key(sql: &mut dyn Sql, key: &PurchaseKey) -> Result<Option<Purchase>> {
     first(
         sql,
-        select_purchases!("WHERE id = $1 AND account_id + 0 = $2 AND environment || '' = $3"),
+        select_purchases!(
+            "WHERE id = $1 AND account_id IS NOT DISTINCT FROM $2
+                 AND environment IS NOT DISTINCT FROM $3"
+        ),
         &key_values(key),
         read::purchase,
     )
@@ -230,16 +234,20 @@ fn details(p: &Purchase) -> Result<Cow<'static, str>> {
     read::to_json(&p.details).map(Cow::Owned)
 }
 
+/// What a step writes into the purchase itself.
+pub(crate) const STEP: &str = "UPDATE purchases
+    SET state = $1, version = $2, attempts = $3, upstream = $4, text = $5, decider = $6,
+        updated_at = $7, delivered_at = $8, row_digest = $9
+    WHERE id = $10 AND account_id IS NOT DISTINCT FROM $11
+        AND environment IS NOT DISTINCT FROM $12 AND version = $13";
+
 /// Updates a purchase by compare-and-swap on its version.
 pub(crate) fn update(sql: &mut dyn Sql, p: &Purchase, from_version: u32) -> Result<()> {
     let [id, account, environment] = key_values(&p.key);
     let details = details(p)?;
     let digest = row_digest(&row_values(p, p.available_after.minor(), &details));
     sql.defer(
-        "UPDATE purchases
-         SET state = $1, version = $2, attempts = $3, upstream = $4, text = $5, decider = $6,
-             updated_at = $7, delivered_at = $8, row_digest = $9
-         WHERE id = $10 AND account_id + 0 = $11 AND environment || '' = $12 AND version = $13",
+        STEP,
         WriteKey::Purchase(p.key.id.0),
         &values![
             p.state,
@@ -269,7 +277,8 @@ pub(crate) fn set_available_after(
     let [id, account, environment] = key_values(key);
     sql.defer(
         "UPDATE purchases SET available_after = $1
-         WHERE id = $2 AND account_id + 0 = $3 AND environment || '' = $4",
+         WHERE id = $2 AND account_id IS NOT DISTINCT FROM $3
+             AND environment IS NOT DISTINCT FROM $4",
         WriteKey::Purchase(key.id.0),
         &values![available_after, id, account, environment],
         Some(1),

@@ -34,10 +34,10 @@ impl Queue for Webhooks {
     const STATEMENTS: Statements = statements!(
         "webhooks",
         // As in `versions_query`: no index of lists may be taken.
-        "purchase_id = $5 AND account_id + 0 = $6 AND environment || '' = $7
-         AND endpoint_id = $8 AND event = $9",
-        "purchase_id = $3 AND account_id + 0 = $4 AND environment || '' = $5
-         AND endpoint_id = $6 AND event = $7",
+        "purchase_id = $5 AND account_id IS NOT DISTINCT FROM $6
+         AND environment IS NOT DISTINCT FROM $7 AND endpoint_id = $8 AND event = $9",
+        "purchase_id = $3 AND account_id IS NOT DISTINCT FROM $4
+         AND environment IS NOT DISTINCT FROM $5 AND endpoint_id = $6 AND event = $7",
         lease ", state = 'owed'",
         put_off ", run = NULL",
         take_over "run = NULL" where "run IS NOT NULL"
@@ -89,8 +89,9 @@ impl DueRow for DueWebhook {
 fn blocked(sql: &mut dyn Sql, due: &[DueWebhook]) -> Result<HashMap<Thread, Timestamp>> {
     let mut query = SetQuery::new(
         "SELECT due_at, refusals FROM webhooks
-         WHERE purchase_id = $1 AND account_id + 0 = $2 AND environment || '' = $3
-             AND endpoint_id = $4 AND sequence < $5 AND due_at IS NOT NULL",
+         WHERE purchase_id = $1 AND account_id IS NOT DISTINCT FROM $2
+             AND environment IS NOT DISTINCT FROM $3 AND endpoint_id = $4 AND sequence < $5
+             AND due_at IS NOT NULL",
         5,
     );
     let mut asked = Vec::new();
@@ -120,8 +121,8 @@ fn wait(sql: &mut dyn Sql, webhook: &DueWebhook, until: Timestamp) -> Result<()>
     let [id, account, environment, endpoint, event] = webhook_values(webhook);
     sql.defer(
         "UPDATE webhooks SET state = 'waits', due_at = $1, run = NULL
-         WHERE purchase_id = $2 AND account_id + 0 = $3 AND environment || '' = $4
-             AND endpoint_id = $5 AND event = $6",
+         WHERE purchase_id = $2 AND account_id IS NOT DISTINCT FROM $3
+             AND environment IS NOT DISTINCT FROM $4 AND endpoint_id = $5 AND event = $6",
         WriteKey::Purchase(webhook.key.id.0),
         &values![until, id, account, environment, endpoint, event],
         Some(1),
@@ -192,8 +193,9 @@ fn accept(sql: &mut dyn Sql, webhook: &DueWebhook, attempt: &DeliveryAttempt) ->
         webhook,
         "UPDATE webhooks
          SET state = 'taken', due_at = NULL, taken_at = $1, status = $2, took_ms = $3, says = $4
-         WHERE purchase_id = $5 AND account_id + 0 = $6 AND environment || '' = $7
-             AND endpoint_id = $8 AND event = $9 AND epoch = $10",
+         WHERE purchase_id = $5 AND account_id IS NOT DISTINCT FROM $6
+             AND environment IS NOT DISTINCT FROM $7 AND endpoint_id = $8 AND event = $9
+             AND epoch = $10",
         [attempt.at, attempt.status.map(i64::from), attempt.took_ms, &attempt.text],
         [webhook.epoch]
     )
@@ -210,8 +212,9 @@ fn put_off(
         sql,
         webhook,
         "UPDATE webhooks SET due_at = $1, tries = tries + $2, refusals = refusals + $3, run = NULL
-         WHERE purchase_id = $4 AND account_id + 0 = $5 AND environment || '' = $6
-             AND endpoint_id = $7 AND event = $8 AND epoch = $9",
+         WHERE purchase_id = $4 AND account_id IS NOT DISTINCT FROM $5
+             AND environment IS NOT DISTINCT FROM $6 AND endpoint_id = $7 AND event = $8
+             AND epoch = $9",
         [until, was_sent, was_refused],
         [webhook.epoch]
     )
@@ -222,8 +225,9 @@ fn stop(sql: &mut dyn Sql, webhook: &DueWebhook, state: &'static str) -> Result<
         sql,
         webhook,
         "UPDATE webhooks SET state = $1, due_at = NULL
-         WHERE purchase_id = $2 AND account_id + 0 = $3 AND environment || '' = $4
-             AND endpoint_id = $5 AND event = $6 AND epoch = $7",
+         WHERE purchase_id = $2 AND account_id IS NOT DISTINCT FROM $3
+             AND environment IS NOT DISTINCT FROM $4 AND endpoint_id = $5 AND event = $6
+             AND epoch = $7",
         [state],
         [webhook.epoch]
     )
@@ -247,8 +251,9 @@ fn release(sql: &mut dyn Sql, webhook: &DueWebhook, now: Timestamp) -> Result<()
     let [id, account, environment, endpoint, _] = webhook_values(webhook);
     sql.defer(
         "UPDATE webhooks SET due_at = $1
-         WHERE purchase_id = $2 AND account_id + 0 = $3 AND environment || '' = $4
-             AND endpoint_id = $5 AND state = 'waits' AND sequence > $6",
+         WHERE purchase_id = $2 AND account_id IS NOT DISTINCT FROM $3
+             AND environment IS NOT DISTINCT FROM $4 AND endpoint_id = $5 AND state = 'waits'
+             AND sequence > $6",
         WriteKey::Purchase(webhook.key.id.0),
         &values![now, id, account, environment, endpoint, webhook.pending.sequence],
         None,

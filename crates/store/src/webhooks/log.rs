@@ -250,7 +250,8 @@ pub(super) fn prune(
         )?;
         sql.defer(
             "DELETE FROM webhooks
-             WHERE purchase_id = $1 AND account_id + 0 = $2 AND environment || '' = $3
+             WHERE purchase_id = $1 AND account_id IS NOT DISTINCT FROM $2
+                 AND environment IS NOT DISTINCT FROM $3
                  AND endpoint_id = $4 AND event = $5",
             WriteKey::Purchase(key.id.0),
             &which,

@@ -231,10 +231,10 @@ fn send_one_again(sql: &mut dyn Sql, webhook: &Chosen, at: Timestamp) -> Result<
     let [id, account, environment] = key_values(&webhook.key);
     let (endpoint, event) = (webhook.place.endpoint, &webhook.place.event);
     let statements = sent_again!(
-        "purchase_id = $1 AND account_id + 0 = $2 AND environment || '' = $3 AND endpoint_id = $4
-             AND event = $5",
-        "purchase_id = $3 AND account_id + 0 = $4 AND environment || '' = $5 AND endpoint_id = $6
-             AND event = $7"
+        "purchase_id = $1 AND account_id IS NOT DISTINCT FROM $2
+             AND environment IS NOT DISTINCT FROM $3 AND endpoint_id = $4 AND event = $5",
+        "purchase_id = $3 AND account_id IS NOT DISTINCT FROM $4
+             AND environment IS NOT DISTINCT FROM $5 AND endpoint_id = $6 AND event = $7"
     );
     send_again(sql, statements, &values![id, account, environment, endpoint, event], at)
 }

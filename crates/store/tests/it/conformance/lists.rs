@@ -228,7 +228,7 @@ pub async fn each_list_has_its_index(world: World) {
     if world.is_on_postgresql() {
         world.execute(MANY);
     }
-    for plan in store::list_plans() {
+    for plan in store::statement_plans() {
         let says = world.plan_of(plan.text);
         let wants = if world.is_on_postgresql() { plan.in_postgresql } else { plan.in_sqlite };
         assert!(says.contains(wants), "{}\nwants {wants}\n{says}", plan.text);
