@@ -63,7 +63,7 @@ impl Engine {
         // is sent and settled all the same.
         let sent = Arc::new(OnceLock::new());
         let (engine, known) = (self.clone(), sent.clone());
-        let settling = self.inner.tasks.spawn(async move {
+        let settle = Box::pin(async move {
             let opened = match engine.open_purchase(&permit, &request, opened_as).await? {
                 Ok(opened) => opened,
                 Err(denied) => {
@@ -78,6 +78,8 @@ impl Engine {
             engine.forget_failed_sale(sale, settled.state);
             Ok::<_, BuyRefused>(settled)
         });
+        // Boxed: what is spawned is moved several times.
+        let settling = self.inner.tasks.spawn(settle);
         let settled = match tokio::time::timeout(limits::ANSWER_WITHIN, settling).await {
             Ok(Ok(settled)) => settled?,
             // It takes too long, or it panicked: the purchase as it was sent, if it was.
