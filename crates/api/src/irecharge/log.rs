@@ -8,15 +8,63 @@ use super::ApiState;
 use super::refusals::{self, ApiError};
 use crate::extract::address;
 use axum::body::{Body, HttpBody as _, to_bytes};
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use engine::{NotedBody, RequestNote, RequestOwner};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+use tower::{Layer, Service};
 
 /// Answers that are longer are not noted: they would have to be held a second time.
 const ANSWER_BYTES_MAX: u64 = 256 * 1024;
 
-pub(super) async fn note(State(api): State<ApiState>, request: Request, next: Next) -> Response {
+/// Routes whose requests are noted. A service of its own: axum's `from_fn` boxes each request's route
+/// and answer once more, on the way of every purchase.
+#[derive(Clone)]
+pub(super) struct Noted<R> {
+    api: ApiState,
+    routes: R,
+}
+
+/// Notes the requests of the routes that it is put around.
+#[derive(Clone)]
+pub(super) struct Note(pub ApiState);
+
+impl<R> Layer<R> for Note {
+    type Service = Noted<R>;
+
+    fn layer(&self, routes: R) -> Noted<R> {
+        Noted { api: self.0.clone(), routes }
+    }
+}
+
+impl<R> Service<Request> for Noted<R>
+where
+    R: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    R::Future: Send,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.routes.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        // The one that is ready is taken, as tower asks for.
+        let ready = self.routes.clone();
+        let routes = std::mem::replace(&mut self.routes, ready);
+        note(self.api.clone(), request, routes).map(Ok).boxed()
+    }
+}
+
+async fn note<R>(api: ApiState, request: Request, mut routes: R) -> Response
+where
+    R: Service<Request, Response = Response, Error = Infallible>,
+{
     let start = api.engine.begin_request();
     let (parts, body) = request.into_parts();
     let (method, uri) = (parts.method.clone(), parts.uri.clone());
@@ -25,7 +73,8 @@ pub(super) async fn note(State(api): State<ApiState>, request: Request, next: Ne
     let Ok(sent) = to_bytes(body, usize::MAX).await else {
         return refusals::answer(&ApiError::internal()).into_response();
     };
-    let mut response = next.run(Request::from_parts(parts, Body::from(sent.clone()))).await;
+    let request = Request::from_parts(parts, Body::from(sent.clone()));
+    let Ok(mut response) = routes.call(request).await;
     let Some(owner) = response.extensions().get::<RequestOwner>().copied() else {
         return response;
     };

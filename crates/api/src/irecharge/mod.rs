@@ -24,7 +24,6 @@ pub use events::WebhookEvents;
 
 use crate::extract::describe::{self, Document};
 use authenticate::Unrouted;
-use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{any, get};
 use engine::Engine;
@@ -52,7 +51,7 @@ pub fn router(engine: Engine, settings: Settings) -> axum::Router {
     let (routes, Document { openapi, .. }) = described(&settings);
     let api = ApiState { engine, settings: Arc::new(settings) };
     routes
-        .layer(from_fn_with_state(api.clone(), log::note))
+        .layer(log::Note(api.clone()))
         .with_state(api)
         .route("/openapi/irecharge.json", get(async move || describe::serve(openapi)))
 }
