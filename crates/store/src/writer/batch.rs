@@ -28,8 +28,6 @@ const TRIES_MAX: u32 = 3;
 /// Batches with reads after optimistic ones that failed, at most. Without them, known references
 /// that are sent again, or other busy nodes, would cost every caller a second try each time.
 const BACKOFF_MAX: u32 = 63;
-/// An optimistic batch follows another once it has this part of its changes.
-const SHARE_OF_THE_LAST: usize = 2;
 /// While a commit is in flight and enough changes are queued, the queue is not empty.
 const AT_ONCE: Duration = Duration::from_millis(1);
 /// After this long without work the writer's connection tidies up.
@@ -171,12 +169,12 @@ impl BatchWriter<'_> {
     }
 
     /// Waits until the result of the oldest commit in flight is known, or a batch may follow it;
-    /// `true`: it is known. At most one batch may follow, and only once it is worth a commit: the
-    /// longer it gathers, the more changes share its flush.
+    /// `true`: it is known. At most one batch may follow, and only once it has as many changes: the
+    /// longer it gathers, the more changes share its statements and its flush.
     fn await_oldest(&mut self) -> bool {
         let Some(oldest) = self.in_flight.front() else { return false };
         let enough = match self.in_flight.len() {
-            1 => oldest.batch.len().div_ceil(SHARE_OF_THE_LAST),
+            1 => oldest.batch.len(),
             _ => usize::MAX,
         };
         self.queue_length.wake_at.store(enough, Ordering::SeqCst);
