@@ -61,6 +61,8 @@ async fn a_cut_database_connection_loses_nothing_acknowledged() {
     let mut rng = Rng::new("cut-off");
     let demo = ProxiedDemo::start(&mut rng).await;
     let (proxy, buyers) = (&demo.proxy, &demo.buyers);
+    // A server that is cut off while it starts says so and ends.
+    buyers.first_after(Instant::now()).await;
     let mut longest = Duration::ZERO;
     for point in 0..POINTS {
         sleep(Duration::from_millis(rng.next() % 150)).await;
