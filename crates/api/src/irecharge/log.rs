@@ -20,8 +20,8 @@ use tower::{Layer, Service};
 /// Answers that are longer are not noted: they would have to be held a second time.
 const ANSWER_BYTES_MAX: u64 = 256 * 1024;
 
-/// Routes whose requests are noted. A service of its own: axum's `from_fn` boxes each request's route
-/// and answer once more, on the way of every purchase.
+/// Routes whose requests are noted. A service of its own: axum's `from_fn` boxes each request's
+/// route and answer once more, on the way of every purchase.
 #[derive(Clone)]
 pub(super) struct Noted<R> {
     api: ApiState,

@@ -45,8 +45,8 @@ pub(super) const COMMIT_TIMEOUT: Duration = Duration::from_secs(8);
 pub(super) const RETRY_DELAYS_MS: [u64; 4] = [50, 200, 500, 1_000];
 
 /// Every statement of the writer is by key, so a plan made for an empty table stays right when the
-/// table grows, and a bitmap of pages would be made for one row. A node that freezes within a Tx loses the Tx, and with it the lock, before other
-/// nodes give up waiting for the lock.
+/// table grows, and a bitmap of pages would be made for one row. A node that freezes within a Tx
+/// loses the Tx, and with it the lock, before other nodes give up waiting for the lock.
 pub(super) const WRITER_SETTINGS: &str = "SET plan_cache_mode = force_generic_plan;
     SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off;
     SET enable_mergejoin = off; SET jit = off;
