@@ -207,18 +207,15 @@ fn may_repeat(sql: &str) -> bool {
 /// the set's row from 1.
 pub(super) fn for_sets(sql: &str, types: &[Type], first: usize) -> Result<String, Fault> {
     let broken = || Fault::corrupt(format!("no set can be made of {sql}"));
-    let mut arrays = Vec::with_capacity(types.len());
-    let mut names = Vec::with_capacity(types.len());
+    let mut columns = Vec::with_capacity(types.len());
     for (n, element) in (1..).zip(types) {
         if ![Type::INT8, Type::TEXT, Type::BYTEA].contains(element) {
             return Err(broken());
         }
-        arrays.push(format!("${}::{element}[]", first + n - 1));
-        names.push(format!("c{n}"));
+        columns.push(format!("unnest(${}::{element}[]) AS c{n}", first + n - 1));
     }
-    let (arrays, names) = (arrays.join(", "), names.join(", "));
-    let set = format!("unnest({arrays}) AS v({names})");
-    let numbered = format!("unnest({arrays}) WITH ORDINALITY AS v({names}, nth)");
+    // Not `FROM unnest(...)`: PostgreSQL would first copy each array to a buffer of its own.
+    let set = format!("(SELECT {}) AS v", columns.join(", "));
     // `$7` becomes `v.c7`.
     let text = sql.replace('$', "v.c");
     if let Some((before, values)) = text.split_once("VALUES (") {
@@ -233,7 +230,11 @@ pub(super) fn for_sets(sql: &str, types: &[Type], first: usize) -> Result<String
     Ok(match verb {
         Some("UPDATE") => format!("{before}FROM {set} WHERE {rest}"),
         Some("DELETE") => format!("{before}USING {set} WHERE {rest}"),
-        Some("SELECT") => format!("{}, v.nth FROM {numbered}, {rest}", before.trim_end()),
+        Some("SELECT") => {
+            let numbers = format!("generate_series(1::int8, cardinality(${first})) AS nth");
+            let numbered = format!("(SELECT {}, {numbers}) AS v", columns.join(", "));
+            format!("{}, v.nth FROM {numbered}, {rest}", before.trim_end())
+        }
         _ => format!("{before}FROM {set}, {rest}"),
     })
 }
@@ -271,7 +272,8 @@ mod tests {
             &pair,
             expect![
                 "INSERT INTO t (a, b, c) SELECT v.c1, v.c2, 0 \
-                 FROM unnest($1::int8[], $2::text[]) AS v(c1, c2) WHERE true ON CONFLICT DO NOTHING"
+                 FROM (SELECT unnest($1::int8[]) AS c1, unnest($2::text[]) AS c2) AS v \
+                 WHERE true ON CONFLICT DO NOTHING"
             ],
         );
         check(
@@ -279,7 +281,7 @@ mod tests {
             &pair,
             expect![
                 "INSERT INTO t (a, n) SELECT v.c1, (SELECT max(n) + 1 FROM t WHERE b = v.c2) \
-                 FROM unnest($1::int8[], $2::text[]) AS v(c1, c2) WHERE true"
+                 FROM (SELECT unnest($1::int8[]) AS c1, unnest($2::text[]) AS c2) AS v WHERE true"
             ],
         );
         check(
@@ -287,7 +289,8 @@ mod tests {
             &pair,
             expect![
                 "INSERT INTO t (a, b) SELECT v.c1, b \
-                 FROM unnest($1::int8[], $2::text[]) AS v(c1, c2), u WHERE c = v.c2"
+                 FROM (SELECT unnest($1::int8[]) AS c1, unnest($2::text[]) AS c2) AS v, u \
+                 WHERE c = v.c2"
             ],
         );
         check(
@@ -295,20 +298,22 @@ mod tests {
             &pair,
             expect![
                 "UPDATE t SET a = v.c1 \
-                 FROM unnest($1::int8[], $2::text[]) AS v(c1, c2) WHERE b = v.c2"
+                 FROM (SELECT unnest($1::int8[]) AS c1, unnest($2::text[]) AS c2) AS v \
+                 WHERE b = v.c2"
             ],
         );
         check(
             "DELETE FROM t WHERE a = $1",
             &[Type::BYTEA],
-            expect!["DELETE FROM t USING unnest($1::bytea[]) AS v(c1) WHERE a = v.c1"],
+            expect!["DELETE FROM t USING (SELECT unnest($1::bytea[]) AS c1) AS v WHERE a = v.c1"],
         );
         check(
             "SELECT a, b FROM t WHERE a = $1 AND b = $2",
             &pair,
             expect![
                 "SELECT a, b, v.nth \
-                 FROM unnest($1::int8[], $2::text[]) WITH ORDINALITY AS v(c1, c2, nth), t \
+                 FROM (SELECT unnest($1::int8[]) AS c1, unnest($2::text[]) AS c2, \
+                 generate_series(1::int8, cardinality($1)) AS nth) AS v, t \
                  WHERE a = v.c1 AND b = v.c2"
             ],
         );
@@ -345,8 +350,10 @@ mod tests {
         let both = combined_sql(&parts);
         expect![
             "WITH w1 AS (UPDATE p SET v = v.c1 \
-             FROM unnest($1::int8[], $2::int8[]) AS v(c1, c2) WHERE id = v.c2 RETURNING 1), \
-             w2 AS (DELETE FROM j USING unnest($3::int8[]) AS v(c1) WHERE id = v.c1 RETURNING 1) \
+             FROM (SELECT unnest($1::int8[]) AS c1, unnest($2::int8[]) AS c2) AS v WHERE id = v.c2 \
+             RETURNING 1), \
+             w2 AS (DELETE FROM j USING (SELECT unnest($3::int8[]) AS c1) AS v WHERE id = v.c1 \
+             RETURNING 1) \
              SELECT (SELECT CASE WHEN count(*) = $4 THEN 0 \
              ELSE refuse_count('p', count(*), $4) END FROM w1), \
              (SELECT count(*) FROM w2), in_batch($5)"
