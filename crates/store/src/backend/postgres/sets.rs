@@ -192,7 +192,10 @@ pub(super) fn combined_sql(parts: &[Part<'_>]) -> Result<String, Fault> {
             results.push(format!("(SELECT count(*) FROM w{n})"));
         }
     }
-    results.push(format!("in_batch(${count})"));
+    results.push(format!(
+        "CASE WHEN current_setting('saldo.batch', true) = ${count}::int8::text THEN ${count} \
+         ELSE in_batch(${count}) END"
+    ));
     Ok(format!("WITH {} SELECT {}", steps.join(", "), results.join(", ")))
 }
 
@@ -356,7 +359,9 @@ mod tests {
              RETURNING 1) \
              SELECT (SELECT CASE WHEN count(*) = $4 THEN 0 \
              ELSE refuse_count('p', count(*), $4) END FROM w1), \
-             (SELECT count(*) FROM w2), in_batch($5)"
+             (SELECT count(*) FROM w2), \
+             CASE WHEN current_setting('saldo.batch', true) = $5::int8::text THEN $5 \
+             ELSE in_batch($5) END"
         ]
         .assert_eq(&both.unwrap());
     }

@@ -92,6 +92,13 @@ async fn a_statement_without_its_batch_is_refused() {
     assert_eq!(sql.sql(within), ["7", "7"]);
     let after = format!("{within}; SELECT in_batch(7)");
     check(sql, &after, expect!["a statement came without its Tx"]);
+    // As each statement of the writer asks.
+    let asks = "SELECT CASE WHEN current_setting('saldo.batch', true) = 7::int8::text THEN 7
+        ELSE in_batch(7) END";
+    check(sql, asks, expect!["a statement came without its Tx"]);
+    let within = format!("BEGIN; SELECT set_config('saldo.batch', '7', true); {asks}; COMMIT");
+    assert_eq!(sql.sql(&within), ["7", "7"]);
+    check(sql, &format!("{within}; {asks}"), expect!["a statement came without its Tx"]);
     let counted = "SELECT refuse_count('purchases', 2, 3)";
     check(sql, counted, expect!["a statement changed 2 rows of purchases instead of 3"]);
 }
