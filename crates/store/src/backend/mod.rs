@@ -78,6 +78,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!("0032_plans", common, sqlite),
     migration!("0033_alerts_renewals", common),
     migration!("0034_logins", sqlite, postgres),
+    migration!("0035_claims", postgres),
 ];
 
 /// A parameter of a statement.

@@ -13,7 +13,8 @@ use tokio_postgres::types::Type;
 
 /// Tables whose rows the writer writes to the month's partition by name. Through the whole table
 /// each statement would first look up the partition, and triggers would check again what is known
-/// of the whole batch. The triggers stay for everybody else, and the audit finds orphans of both.
+/// of the whole batch. The triggers stay for everybody else, and the audit finds orphans of both;
+/// so it is with the trigger of `claims`, which has no partitions.
 const BY_MONTH: [&str; 5] = ["purchases", "attempts", "events", "journals", "entries"];
 
 /// The rows for which one statement will run.

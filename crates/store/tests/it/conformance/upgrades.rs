@@ -135,7 +135,7 @@ async fn the_last_commit_of_version_10_is_kept_on_postgresql() {
     create_schema(&database, 10);
     database.sql("UPDATE pen SET token = 'former', batch = 7");
     drop(Store::connect(&database.url()).unwrap());
-    assert_eq!(database.sql("SELECT version FROM schema_version"), ["34"]);
+    assert_eq!(database.sql("SELECT version FROM schema_version"), ["35"]);
     assert_eq!(database.sql("SELECT (to_regclass('pen') IS NULL)::text"), ["true"]);
     let row = "SELECT id || ' ' || token || ' ' || batch FROM last_commit";
     assert_eq!(database.sql(row), ["1 former 7"]);
@@ -189,7 +189,7 @@ async fn a_folder_of_version_10_gets_digests() {
     let store = Store::open(folder.path()).unwrap();
     assert_sound(&store);
     let version = sql.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
-    assert_eq!(version.unwrap(), 34);
+    assert_eq!(version.unwrap(), 35);
     let run = sql.query_row("SELECT count(run) FROM pushes", [], |row| row.get::<_, i64>(0));
     assert_eq!(run.unwrap(), 0);
     let old = store.purchase(&world::key(2, 1)).unwrap().unwrap();

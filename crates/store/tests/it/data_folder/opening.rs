@@ -98,7 +98,7 @@ async fn data_of_a_newer_version() {
     check(
         folder.path(),
         expect![
-            "DIR/saldo.db was written by a newer Saldo (schema 99, this one knows 34); \
+            "DIR/saldo.db was written by a newer Saldo (schema 99, this one knows 35); \
              start that version, or a newer one"
         ],
     );

@@ -26,7 +26,7 @@ fn a_database_of_a_newer_version() {
     refused_in(
         &database,
         expect![["the database 127.0.0.1:PORT/NAME was written by a newer Saldo (schema 99, \
-             this one knows 34); start that version, or a newer one"]],
+             this one knows 35); start that version, or a newer one"]],
     );
 }
 
