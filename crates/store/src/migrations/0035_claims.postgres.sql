@@ -1,6 +1,6 @@
--- Who may use up a reference is checked of rows that come from outside of a batch. The writer knows the account of
--- each row; a set of its rows cost a copy of them and a query, together a twentieth of the database's time. The
--- audit finds a reference without its purchase, and a purchase without its account, whoever wrote them.
+-- Whose a reference is, is checked of rows that come from outside of a batch. The writer knows the account of each
+-- row; a set of its rows cost a copy of them and a query, together a twentieth of the database's time. The audit
+-- finds a reference of no account, or without its purchase, whoever wrote it.
 DROP TRIGGER claims_are_somebodys ON claims;
 CREATE FUNCTION refuse_stranger() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

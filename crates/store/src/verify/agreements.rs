@@ -68,7 +68,7 @@ const OF_PURCHASES: [&str; 6] = [
 ];
 
 /// Checks of the live ledger: whose everything is.
-const OF_OWNERS: [&str; 9] = [
+const OF_OWNERS: [&str; 10] = [
     "SELECT 'account ' || id || ': is ' || role || ', and account 1 alone is the house'
      FROM accounts WHERE (role = 'house') <> (id = 1) ORDER BY id LIMIT 100",
     "SELECT 'account ' || account_id || ': its ' || environment || ' wallet in ' || currency
@@ -99,6 +99,10 @@ const OF_OWNERS: [&str; 9] = [
      ORDER BY e.id LIMIT 100",
     "SELECT 'reference ' || reference || ': no purchase used it up, and it is no payment''s'
      FROM claims WHERE purchase_id IS NULL AND space <> 'desk' ORDER BY reference LIMIT 100",
+    "SELECT 'reference ' || c.reference || ' (' || c.space || '): is of account '
+         || c.account_id || ', which is not there'
+     FROM claims c WHERE NOT EXISTS (SELECT 1 FROM accounts a WHERE a.id = c.account_id)
+     ORDER BY c.reference LIMIT 100",
     "SELECT 'month ' || b.month || ': does not begin where the month before it ended'
      FROM archives b JOIN archives a
          ON a.month = (SELECT max(e.month) FROM archives e WHERE e.month < b.month)

@@ -78,7 +78,7 @@ fn tamper_with_database(ledger: &Database, statements: &str) -> Audited {
     Store::connect(&copy.url()).unwrap().audit()
 }
 
-const TAMPERINGS: [(&str, &str); 54] = [
+const TAMPERINGS: [(&str, &str); 55] = [
     ("an entry's amount", "UPDATE entries SET amount = amount + 1 WHERE journal_seq = 1"),
     (
         "an entry's sides swapped",
@@ -171,6 +171,11 @@ const TAMPERINGS: [(&str, &str); 54] = [
         "DELETE FROM purchases WHERE id = 15; DELETE FROM jobs WHERE purchase_id = 15",
     ),
     ("a claim deleted", "DELETE FROM claims WHERE reference = 'R12'"),
+    (
+        "a reference of no account",
+        "INSERT INTO claims (account_id, environment, space, reference, at) VALUES \
+         (99, 'live', 'desk', 'x', 0)",
+    ),
     ("a payment deleted", "DELETE FROM payments WHERE account_id = 3"),
     ("a payment's account", "UPDATE payments SET account_id = 2 WHERE account_id = 3"),
     ("a payment's reference", "UPDATE payments SET reference = 'OTHER' WHERE account_id = 3"),
